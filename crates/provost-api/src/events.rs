@@ -1,0 +1,84 @@
+//! `/v1/events`, `/v1/actions`, `/v1/checkpoint`: reading the ledger.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `GET /v1/events`: oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    /// Only events behind this index; from the first one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// How many at most: 1 to 1,000; 100 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Only events about this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Only events about this project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only events about this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Only events of this kind: `intent`, `outcome`, `refusal`, `admin`, `session`, `server`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// How long to wait if there is none yet: 0 (the default) to 30. Unit: seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u32>,
+}
+
+/// One page of events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPage {
+    /// The events, oldest first.
+    pub events: Vec<Event>,
+    /// The `after` of the next page; absent while the ledger is empty.
+    pub after: Option<u64>,
+    /// How many events the ledger holds.
+    pub size: u64,
+}
+
+/// One event: its ledger entry and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Position in the ledger, from 0.
+    pub index: u64,
+    /// The fields of the ledger entry, as they were recorded.
+    #[serde(flatten)]
+    pub entry: Map<String, Value>,
+}
+
+/// `GET /v1/actions/{action}`: everything recorded about one action, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionEvents {
+    /// The action's id.
+    pub action: String,
+    /// Its events.
+    pub events: Vec<Event>,
+}
+
+/// `GET /v1/events/{index}/proof`: everything needed to check, offline, that an event is in
+/// the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Position of the event in the ledger.
+    pub index: u64,
+    /// The entry's exact bytes, in base64: what the leaf hash is computed from.
+    pub entry: String,
+    /// RFC 6962 inclusion proof, leaf to root: 32-byte hashes in base64.
+    pub hashes: Vec<String>,
+    /// The signed note whose size and root the proof leads to.
+    pub checkpoint: String,
+}
+
+/// `GET /v1/checkpoint`: the newest signed head of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The signed note (C2SP tlog-checkpoint).
+    pub checkpoint: String,
+    /// How many events the ledger holds, signed for or not yet.
+    pub size: u64,
+}
