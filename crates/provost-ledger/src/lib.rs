@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The log's byte format: events, Merkle tree, tiles, signed checkpoints, proofs, verification.
+//!
+//! Pure: it reads files through [`Source`] and writes none, so that an auditor can use it
+//! alone. Who appends, signs and stores is `provost-store`'s business.
+
+mod builder;
+mod checkpoint;
+mod event;
+mod key;
+mod merkle;
+pub mod segment;
+mod source;
+mod tile;
+
+pub use builder::Builder;
+pub use checkpoint::{CHECKPOINT_PATH, Checkpoint, NoteError};
+pub use event::{
+    Admin, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record, Refused,
+    ServerEvent, SessionEvent, Subject,
+};
+pub use key::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};
+pub use merkle::{Hash, Tree, leaf_hash, node_hash};
+pub use source::{Directory, Source, TileError};
+pub use tile::{BundleError, Content, EntryLenError, File, TILE_WIDTH, Tile, split_bundle};
