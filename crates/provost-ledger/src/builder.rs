@@ -7,7 +7,7 @@ use crate::{
     merkle::{Tree, leaf_hash, root_of_peaks},
     source::{TileError, read_bundle, read_hashes},
     tile::{
-        Content, EntryLenError, File, LEVEL_COUNT, TILE_WIDTH, Tile, add_to_bundle,
+        Content, EntryLenError, File, LEVEL_COUNT, TILE_WIDTH, Tile, WIDTH, add_to_bundle,
         join_hashes, split_bundle,
     },
 };
@@ -114,7 +114,7 @@ impl Builder {
             }
             let finished = mem::take(unfinished);
             hash = finished.tree.root();
-            tiles /= u64::from(TILE_WIDTH);
+            tiles /= WIDTH;
             let index = tiles.saturating_sub(1);
             if level == 0 {
                 let bytes = mem::take(&mut self.bundle);

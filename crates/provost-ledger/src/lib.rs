@@ -8,9 +8,11 @@ mod checkpoint;
 mod event;
 mod key;
 mod merkle;
+mod proof;
 pub mod segment;
 mod source;
 mod tile;
+mod verify;
 
 pub use builder::Builder;
 pub use checkpoint::{CHECKPOINT_PATH, Checkpoint, NoteError};
@@ -20,5 +22,10 @@ pub use event::{
 };
 pub use key::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};
 pub use merkle::{Hash, Tree, leaf_hash, node_hash};
+pub use proof::{
+    BadProof, ProofError, consistency_proof, inclusion_proof, verify_consistency,
+    verify_inclusion,
+};
 pub use source::{Directory, Source, TileError};
 pub use tile::{BundleError, Content, EntryLenError, File, TILE_WIDTH, Tile, split_bundle};
+pub use verify::{FAULTS_MAX, Fault, Report, verify};

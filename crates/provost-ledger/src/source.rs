@@ -56,13 +56,12 @@ pub enum TileError {
         len: usize,
     },
     /// It is not made of entries, each with its length.
-    #[error("{tile} is malformed")]
+    #[error("{tile} is malformed from byte {offset} on")]
     Malformed {
         /// Which.
         tile: Tile,
-        /// Where.
-        #[source]
-        source: BundleError,
+        /// Where the first malformed entry begins. Unit: bytes.
+        offset: usize,
     },
     /// It has not as many entries as it should.
     #[error("{tile} has {count} entries")]
@@ -140,7 +139,8 @@ pub(crate) fn read_hashes(source: &dyn Source, tile: Tile) -> Result<Vec<Hash>, 
 pub(crate) fn read_bundle(source: &dyn Source, tile: Tile) -> Result<Vec<u8>, TileError> {
     let (file, bytes) = read_tile(source, tile)?;
     let entries = split_bundle(&bytes);
-    let count = entries.map_err(|source| TileError::Malformed { tile: file, source })?.len();
+    let malformed = |BundleError { offset }| TileError::Malformed { tile: file, offset };
+    let count = entries.map_err(malformed)?.len();
     if count != usize::from(file.width) {
         return Err(TileError::Count { tile: file, count });
     }

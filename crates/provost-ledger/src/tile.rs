@@ -10,6 +10,9 @@ use crate::{ENTRY_LEN_MAX, Hash};
 /// Hashes in a full tile, and entries in a full bundle. Source: C2SP tlog-tiles.
 pub const TILE_WIDTH: u16 = 256;
 
+/// [`TILE_WIDTH`] where indices are reckoned with.
+pub(crate) const WIDTH: u64 = TILE_WIDTH as u64;
+
 /// Levels of tiles there can be: 256^8 is 2^64.
 pub(crate) const LEVEL_COUNT: usize = 8;
 
@@ -83,22 +86,32 @@ impl Tile {
     /// The partial tiles of hashes that end a tree of `size` entries, the highest level
     /// first, and at last the partial bundle. The hashes' peaks, in order, make the root.
     pub(crate) fn edges(size: u64) -> impl Iterator<Item = Self> {
-        let width = u64::from(TILE_WIDTH);
         let hashes = (0..8).rev().map(move |level| {
             let count = size >> (u32::from(level) * 8);
             (Content::Hashes(level), count)
         });
         hashes.chain([(Content::Entries, size)]).filter_map(move |(content, count)| {
-            let index = count / width;
-            let width = u16::try_from(count % width).ok()?;
+            let index = count / WIDTH;
+            let width = u16::try_from(count % WIDTH).ok()?;
             (width > 0).then_some(Self { content, index, width })
         })
     }
 
     /// The full tiles of the level `below` whose roots this tile of hashes holds.
     pub(crate) fn children(self, below: u8) -> impl Iterator<Item = Self> {
-        let first = self.index.saturating_mul(TILE_WIDTH.into());
+        let first = self.index.saturating_mul(WIDTH);
         (first..).take(self.width.into()).map(move |index| Self::hashes(below, index))
+    }
+
+    /// Indices of the first and the last entry that it stands for.
+    pub(crate) fn entries(self) -> (u64, u64) {
+        let each = match self.content {
+            Content::Entries => 1,
+            Content::Hashes(level) => WIDTH.saturating_pow(level.into()),
+        };
+        let first = self.index.saturating_mul(WIDTH);
+        let next = first.saturating_add(self.width.into());
+        (first.saturating_mul(each), next.saturating_mul(each).saturating_sub(1))
     }
 
     /// Path of the directory with the tile's partial forms.
@@ -123,7 +136,16 @@ impl Tile {
             index = index.checked_mul(1000)?.checked_add(group)?;
         }
         // Another spelling of the same tile is another file: it must not pass for the tile.
-        Some(Self { content, index, width }).filter(|tile| tile.to_string() == path)
+        let tile = Self { content, index, width };
+        (tile.is_possible() && tile.to_string() == path).then_some(tile)
+    }
+
+    fn is_possible(self) -> bool {
+        let leveled = match self.content {
+            Content::Entries => true,
+            Content::Hashes(level) => usize::from(level) < LEVEL_COUNT,
+        };
+        leveled && (1..=TILE_WIDTH).contains(&self.width)
     }
 }
 

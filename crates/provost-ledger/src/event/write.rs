@@ -150,8 +150,8 @@ fn server(event: &ServerEvent) -> wire::Server<'_> {
         }
         ServerEvent::Stopped => wire::Server::Stopped {},
         ServerEvent::ClockStepped { by_us } => {
-            let most = INTEGER_MAX.cast_signed();
-            wire::Server::ClockStepped { by_us: (*by_us).clamp(-most, most) }
+            const MOST: i64 = INTEGER_MAX.cast_signed();
+            wire::Server::ClockStepped { by_us: (*by_us).clamp(-MOST, MOST) }
         }
     }
 }
