@@ -1,0 +1,80 @@
+//! The real clients that the tests drive, each at one exact version.
+//!
+//! They go to `target/clients`, where the tests look for them. A client that cannot be had is
+//! named in the summary with the reason, and its tests count as skipped.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::step;
+
+/// Source: the version whose behaviour was measured, November 2026.
+const CLAUDE_CODE: &str = "@anthropic-ai/claude-code@2.1.330";
+/// Source: as above.
+const ANTHROPIC_PYTHON: &str = "anthropic==2.12.0";
+/// The package of [`CLAUDE_CODE`] that holds the program itself.
+const CLAUDE_PROGRAM: &str =
+    "target/clients/node_modules/@anthropic-ai/claude-code-linux-x64/claude";
+/// The Python of the environment that [`ANTHROPIC_PYTHON`] is installed in.
+const PYTHON: &str = "target/clients/venv/bin/python";
+
+/// A client that the tests will have to do without.
+pub(crate) struct Missing {
+    /// The client, as people call it.
+    pub(crate) client: &'static str,
+    /// Why it is not there.
+    pub(crate) reason: String,
+}
+
+/// Installs every client that is not there yet; gives those that could not be had.
+pub(crate) fn install() -> Result<Vec<Missing>> {
+    fs::create_dir_all("target/clients").context("cannot make target/clients")?;
+    let mut missing = Vec::new();
+    for (client, installed) in
+        [("Claude Code", claude_code()), ("Anthropic Python SDK", anthropic_python())]
+    {
+        if let Err(error) = installed {
+            missing.push(Missing { client, reason: format!("{error:#}") });
+        }
+    }
+    Ok(missing)
+}
+
+fn claude_code() -> Result<()> {
+    if is_version("target/clients/claude-code.version", CLAUDE_CODE, CLAUDE_PROGRAM) {
+        return Ok(());
+    }
+    let arguments = ["install", "--no-audit", "--no-fund", "--prefix", "target/clients"];
+    let mut npm = step::program("npm", &arguments);
+    let installed = step::passes(npm.arg(CLAUDE_CODE))?;
+    anyhow::ensure!(installed, "npm could not install {CLAUDE_CODE}");
+    let runs = step::works(&mut step::program(CLAUDE_PROGRAM, &["--version"]));
+    anyhow::ensure!(runs, "{CLAUDE_CODE} was installed but does not start");
+    remember("target/clients/claude-code.version", CLAUDE_CODE)
+}
+
+fn anthropic_python() -> Result<()> {
+    if is_version("target/clients/anthropic.version", ANTHROPIC_PYTHON, PYTHON) {
+        return Ok(());
+    }
+    let created =
+        step::passes(&mut step::program("python3", &["-m", "venv", "target/clients/venv"]))?;
+    anyhow::ensure!(created, "python3 could not make a virtual environment");
+    let pip = ["-m", "pip", "install", "--quiet", ANTHROPIC_PYTHON];
+    let installed = step::passes(&mut step::program(PYTHON, &pip))?;
+    anyhow::ensure!(installed, "pip could not install {ANTHROPIC_PYTHON}");
+    let runs = step::works(&mut step::program(PYTHON, &["-c", "import anthropic"]));
+    anyhow::ensure!(runs, "{ANTHROPIC_PYTHON} was installed but cannot be imported");
+    remember("target/clients/anthropic.version", ANTHROPIC_PYTHON)
+}
+
+/// True when `program` is there, and was put there at `version`.
+fn is_version(note: &str, version: &str, program: &str) -> bool {
+    Path::new(program).exists() && fs::read_to_string(note).is_ok_and(|noted| noted == version)
+}
+
+/// Notes that an installation of `version` was completed.
+fn remember(note: &str, version: &str) -> Result<()> {
+    fs::write(note, version).with_context(|| format!("cannot write {note}"))
+}
