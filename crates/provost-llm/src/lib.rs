@@ -1,1 +1,75 @@
-//! Placeholder.
+//! The llm plane: Anthropic Messages, as JSON and as event streams.
+//!
+//! Emits `message`, `count_tokens` and `list_models`. Bytes pass unchanged in both directions:
+//! prompt caches and signatures depend on them, and clients send fields no parser knows yet.
+//! Requests are read for what policy decides on, answers for what the ledger keeps. Nothing
+//! here rewrites a prompt, an answer, a model's name or a beta: what it will not carry, it
+//! refuses.
+
+mod classify;
+mod execute;
+mod present;
+mod refuse;
+mod wire;
+
+use std::sync::Arc;
+
+use provost_gateway::{HttpAsk, HttpFrame, HttpPlane, Upstream};
+use provost_pipeline::{Gateway, Malformed, Permit, Presented, Refusal, Reply};
+use provost_secrets::{SecretName, Vault};
+use provost_types::{Action, Outcome};
+
+/// The llm plane and what it needs. Cheap to clone: clones share it.
+#[derive(Clone, Debug)]
+pub struct LlmPlane {
+    upstream: Upstream,
+    vault: Arc<Vault>,
+    secret: SecretName,
+}
+
+impl LlmPlane {
+    /// The plane in front of `upstream`, asked with the credential stored as `secret`.
+    pub fn new(upstream: Upstream, vault: Arc<Vault>, secret: SecretName) -> Self {
+        Self { upstream, vault, secret }
+    }
+}
+
+impl HttpPlane for LlmPlane {
+    type Gateway = Llm;
+
+    fn gateway(&self) -> Llm {
+        Llm { plane: self.clone() }
+    }
+}
+
+/// One connection's gateway; keeps nothing between requests.
+#[derive(Clone, Debug)]
+pub struct Llm {
+    plane: LlmPlane,
+}
+
+impl Gateway for Llm {
+    type Ask = HttpAsk;
+    type Answer = HttpFrame;
+
+    fn present(&self, ask: &HttpAsk) -> Presented {
+        present::present(&ask.parts.headers)
+    }
+
+    fn classify(&self, ask: &HttpAsk) -> Result<Action, Malformed> {
+        classify::classify(&ask.parts, &ask.body)
+    }
+
+    async fn execute(
+        &mut self,
+        permit: &Permit,
+        ask: HttpAsk,
+        reply: &mut Reply<HttpFrame>,
+    ) -> Outcome {
+        execute::execute(&self.plane, permit, ask, reply).await
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> HttpFrame {
+        HttpFrame::Whole(refuse::refuse(refusal))
+    }
+}

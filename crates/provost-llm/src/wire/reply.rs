@@ -1,0 +1,278 @@
+//! What an answer says about itself: model, usage, stop reason, tool calls, errors.
+//!
+//! Read beside the bytes as they pass, and lenient: an answer that cannot be read still
+//! passes, and the record says that it was not read.
+
+use http::StatusCode;
+use provost_types::{Status, ToolUse, Usage};
+use serde::Deserialize;
+
+use super::stream::Events;
+
+/// Largest JSON answer that is read. Unit: bytes. Ours: 128,000 tokens of text are below 1 MiB.
+pub(crate) const WHOLE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Most tool calls recorded of one answer. Ours: real answers have a handful.
+pub(crate) const TOOL_USES_MAX: usize = 128;
+
+/// Longest text recorded of an answer. Unit: characters. Source: tool names are at most 128
+/// (Messages API reference, `tools.name`).
+pub(crate) const TEXT_CHARS_MAX: usize = 128;
+
+/// Largest count recorded. Unit: tokens. Source: integers of canonical JSON are exact below
+/// 2^53 (RFC 8785 §3.2.2.3).
+const TOKENS_MAX: u64 = (1 << 53) - 1;
+
+/// What was seen in an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) usage: Option<Usage>,
+    pub(crate) model: Option<String>,
+    pub(crate) stop_reason: Option<String>,
+    pub(crate) tool_uses: Vec<ToolUse>,
+    /// The type of the error the upstream reported.
+    pub(crate) error: Option<String>,
+    /// The message is complete: `message_stop`, or a JSON answer to its end.
+    pub(crate) complete: bool,
+    /// Why the answer, or a part of it, was not read.
+    pub(crate) unread: Option<Unread>,
+}
+
+/// Why an answer was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unread {
+    /// More than [`WHOLE_BYTES_MAX`].
+    #[error("the answer is longer than 4 MiB")]
+    TooLong,
+    /// The decoder gave up.
+    #[error("the answer's compression is broken or hides too much")]
+    Compression,
+    /// Not JSON, or cut short.
+    #[error("the answer is not JSON")]
+    NotJson,
+    /// JSON, but a field is not what it should be.
+    #[error("the answer has a form that Provost does not know")]
+    Unlike,
+}
+
+/// Reads one answer.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    form: Form,
+    seen: Seen,
+}
+
+#[derive(Debug)]
+enum Form {
+    Stream(Events),
+    Whole(Vec<u8>),
+    Unread,
+}
+
+impl Watch {
+    /// Reads an answer of type `text/event-stream`.
+    pub(crate) fn stream() -> Self {
+        Self { form: Form::Stream(Events::default()), seen: Seen::default() }
+    }
+
+    /// Reads an answer that is one JSON value.
+    pub(crate) fn whole() -> Self {
+        Self { form: Form::Whole(Vec::new()), seen: Seen::default() }
+    }
+
+    /// Reads nothing of an answer.
+    pub(crate) fn nothing() -> Self {
+        Self { form: Form::Unread, seen: Seen::default() }
+    }
+
+    /// Takes the next bytes; returns how many of them end in a whole event, if it is a stream.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        match &mut self.form {
+            Form::Stream(events) => {
+                let seen = &mut self.seen;
+                return events.feed(bytes, |event| seen.take_event(event));
+            }
+            Form::Whole(taken) if taken.len().saturating_add(bytes.len()) > WHOLE_BYTES_MAX => {
+                self.give_up(Unread::TooLong);
+            }
+            Form::Whole(taken) => taken.extend_from_slice(bytes),
+            Form::Unread => {}
+        }
+        None
+    }
+
+    /// Reads no further, and says why.
+    pub(crate) fn give_up(&mut self, why: Unread) {
+        self.form = Form::Unread;
+        self.seen.unread.get_or_insert(why);
+    }
+
+    /// What was seen so far.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// What was seen, now that nothing more comes.
+    pub(crate) fn end(mut self) -> Seen {
+        if let Form::Whole(taken) = &self.form {
+            self.seen.take_whole(taken);
+        }
+        self.seen
+    }
+}
+
+impl Seen {
+    /// Whether a stream may end now: it is complete, or says why it is not.
+    pub(crate) fn said_all(&self) -> bool {
+        self.complete || self.error.is_some()
+    }
+
+    /// What became of an answer that was passed whole, and why it is no success.
+    pub(crate) fn verdict(&self, status: StatusCode) -> (Status, Option<String>) {
+        match (&self.error, self.unread) {
+            (Some(error), _) => {
+                (Status::Failed, Some(format!("the upstream reported {error}")))
+            }
+            _ if !status.is_success() => {
+                (Status::Failed, Some(format!("the upstream answered {}", status.as_u16())))
+            }
+            (None, Some(Unread::NotJson)) => {
+                (Status::Failed, Some(Unread::NotJson.to_string()))
+            }
+            (None, Some(why)) => {
+                (Status::Succeeded, Some(format!("what it used is not known: {why}")))
+            }
+            (None, None) => (Status::Succeeded, None),
+        }
+    }
+
+    fn take_whole(&mut self, json: &[u8]) {
+        let message = match serde_json::from_slice::<Message>(json) {
+            Ok(message) => message,
+            Err(error) => {
+                self.complete = error.is_data();
+                self.unread =
+                    Some(if error.is_data() { Unread::Unlike } else { Unread::NotJson });
+                return;
+            }
+        };
+        self.complete = true;
+        match message.r#type.as_deref() {
+            Some("message") => self.take_message(message),
+            Some("error") => self.take_error(message.error),
+            _ => {}
+        }
+    }
+
+    fn take_event(&mut self, json: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Event>(json) else {
+            self.unread = Some(Unread::Unlike);
+            return;
+        };
+        match event.r#type.as_str() {
+            "message_start" => self.take_message(event.message.unwrap_or_default()),
+            "message_delta" => {
+                self.take_usage(event.usage);
+                let delta = event.delta.unwrap_or_default();
+                self.stop_reason =
+                    delta.stop_reason.as_deref().map(text).or(self.stop_reason.take());
+            }
+            "content_block_start" => self.take_block(event.content_block.unwrap_or_default()),
+            "message_stop" => self.complete = true,
+            "error" => self.take_error(event.error),
+            _ => {}
+        }
+    }
+
+    fn take_message(&mut self, message: Message) {
+        self.model = message.model.as_deref().map(text);
+        self.stop_reason = message.stop_reason.as_deref().map(text);
+        self.take_usage(message.usage);
+        for block in message.content.unwrap_or_default() {
+            self.take_block(block);
+        }
+    }
+
+    fn take_block(&mut self, block: Block) {
+        let is_call = block.r#type.is_some_and(|kind| kind.ends_with("tool_use"));
+        if let (true, Some(id), Some(name)) = (is_call, block.id, block.name)
+            && self.tool_uses.len() < TOOL_USES_MAX
+        {
+            self.tool_uses.push(ToolUse { id: text(&id), name: text(&name) });
+        }
+    }
+
+    /// Counts are cumulative: what a later event says replaces what an earlier one said, and
+    /// a count it leaves out, or resets, stands.
+    fn take_usage(&mut self, usage: Option<Counts>) {
+        let Some(counts) = usage else { return };
+        let usage = self.usage.get_or_insert_default();
+        for (kept, said) in [
+            (&mut usage.input, counts.input_tokens),
+            (&mut usage.output, counts.output_tokens),
+            (&mut usage.cache_read, counts.cache_read_input_tokens),
+            (&mut usage.cache_write, counts.cache_creation_input_tokens),
+        ] {
+            *kept = said.map_or(*kept, |said| said.min(TOKENS_MAX).max(*kept));
+        }
+    }
+
+    fn take_error(&mut self, error: Option<Fault>) {
+        let kind = error.and_then(|error| error.r#type);
+        self.error = Some(kind.as_deref().map_or_else(|| "an error".to_owned(), text));
+    }
+}
+
+/// A text of the upstream's, cut to [`TEXT_CHARS_MAX`] and freed of control characters.
+fn text(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Event {
+    r#type: String,
+    message: Option<Message>,
+    delta: Option<Delta>,
+    usage: Option<Counts>,
+    content_block: Option<Block>,
+    error: Option<Fault>,
+}
+
+#[derive(Default, Deserialize)]
+struct Message {
+    r#type: Option<String>,
+    model: Option<String>,
+    stop_reason: Option<String>,
+    usage: Option<Counts>,
+    content: Option<Vec<Block>>,
+    error: Option<Fault>,
+}
+
+#[derive(Default, Deserialize)]
+struct Delta {
+    stop_reason: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Block {
+    r#type: Option<String>,
+    id: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Counts {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct Fault {
+    r#type: Option<String>,
+}
+
+#[cfg(test)]
+mod tests;
