@@ -84,8 +84,8 @@ pub struct Intent {
     pub context: Vec<(String, Value)>,
     /// What the client said about itself.
     pub correlation: Correlation,
-    /// Keyed digest of the exact bytes asked for.
-    pub arguments: Digest,
+    /// Keyed digest of the exact bytes asked for, unless the project keeps none.
+    pub arguments: Option<Digest>,
     /// Size of the exact bytes asked for. Unit: bytes.
     pub argument_bytes: u64,
     /// The credential it came with.

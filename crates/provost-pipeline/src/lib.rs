@@ -1,1 +1,42 @@
-//! Placeholder.
+//! The one path every action takes, and who may take it.
+//!
+//! ```text
+//! authenticate ─► session ─► run state ─► classify ─► decide ─► record intent ─► execute ─► record outcome
+//!                                        (gateway)    (pure)     (durable)      (gateway)     (durable)
+//! ```
+//!
+//! [`Pipeline::run`] is that line, in that order, and is the only place it is written
+//! down. A gateway cannot skip a step: reaching an upstream takes a [`Permit`], and only
+//! `run` makes one, after the intent is on disk.
+//!
+//! ```compile_fail,E0451
+//! let forged = provost_pipeline::Permit { action: todo!(), ..todo!() };
+//! ```
+
+mod by;
+pub mod credential;
+mod directory;
+mod gateway;
+mod permit;
+mod pipeline;
+mod policy;
+mod record;
+mod refusal;
+mod reply;
+mod run_tree;
+mod start;
+
+pub use by::By;
+pub use directory::{
+    Directory, DirectoryError, IssuedToken, OpenedSession, Terms, Unauthenticated,
+};
+pub use gateway::{Gateway, Malformed, MalformedKind, Presented};
+pub use permit::{Caller, Permit, ResultSink, Stop};
+pub use pipeline::Pipeline;
+pub use policy::{
+    Loaded, PolicyDirectory, PolicyDirectoryError, RefusedSet, read_policy_files,
+};
+pub use record::LedgerDown;
+pub use refusal::{Refusal, RefusalCode};
+pub use reply::{ClientGone, Reply};
+pub use start::{Limits, Parts, StartError};

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 /// Longest name. Unit: bytes. Source: the DNS label limit (RFC 1035 §2.3.4), so that a name
 /// can always become a host label or a metric value.
-pub const NAME_LEN_MAX: usize = 63;
+const NAME_LEN_MAX: usize = 63;
 
 /// A text that is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,13 +86,13 @@ mod tests {
             ("a", true),
             ("a2", true),
             ("", false),
-            ("2a", false),           // starts with a digit: reads as a number
-            ("-a", false),           // reads as a command-line flag
-            ("a-", false),           // not a host label
-            ("Invoice", false),      // two spellings of one name
-            ("a.b", false),          // a path or a host
-            ("a/b", false),          // a path
-            ("аgent", false),        // a Cyrillic first letter
+            ("2a", false),            // starts with a digit: reads as a number
+            ("-a", false),            // reads as a command-line flag
+            ("a-", false),            // not a host label
+            ("Invoice", false),       // two spellings of one name
+            ("a.b", false),           // a path or a host
+            ("a/b", false),           // a path
+            ("аgent", false),         // a Cyrillic first letter
             (&"a".repeat(64), false), // longer than a host label
         ] {
             assert_eq!(text.parse::<AgentName>().is_ok(), want, "text = {text:?}");

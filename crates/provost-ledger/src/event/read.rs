@@ -70,7 +70,7 @@ fn intent(intent: wire::Intent<'_>) -> Result<Intent, DecodeError> {
             subagent: intent.correlation.subagent.map(Text::into_owned),
             client_request: intent.correlation.client_request.map(Text::into_owned),
         },
-        arguments: parsed("arguments", &intent.arguments)?,
+        arguments: optional("arguments", intent.arguments.as_ref())?,
         argument_bytes: intent.argument_bytes,
         credential: parsed("credential", &intent.credential)?,
         decision: decision(intent.decision)?,

@@ -51,7 +51,8 @@ pub(super) enum Record<'a> {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Intent<'a> {
     pub(super) argument_bytes: u64,
-    pub(super) arguments: Text<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) arguments: Option<Text<'a>>,
     pub(super) context: BTreeMap<Text<'a>, Value<'a>>,
     pub(super) correlation: Correlation<'a>,
     pub(super) credential: Text<'a>,

@@ -47,7 +47,7 @@ fn record(record: &Record) -> wire::Record<'_> {
 fn intent(intent: &Intent) -> wire::Intent<'_> {
     wire::Intent {
         argument_bytes: integer(intent.argument_bytes),
-        arguments: shown(&intent.arguments),
+        arguments: intent.arguments.as_ref().map(shown),
         context: intent.context.iter().map(|(name, it)| (text(name), value(it))).collect(),
         correlation: wire::Correlation {
             client_request: intent.correlation.client_request.as_deref().map(Cow::Borrowed),

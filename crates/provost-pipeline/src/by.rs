@@ -1,0 +1,37 @@
+//! Who asks for a change: the name the ledger keeps beside it.
+
+use std::fmt;
+
+use provost_types::{AgentName, CredentialId};
+
+/// Who asks for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By(String);
+
+impl By {
+    /// A person with a token.
+    pub fn human(name: &str) -> Self {
+        Self(format!("human/{name}"))
+    }
+
+    /// Whoever may open the data directory on this machine. Unit of `uid`: the system's user id.
+    pub fn local(uid: u32) -> Self {
+        Self(format!("local/{uid}"))
+    }
+
+    /// An agent, with the key it showed.
+    pub fn agent(name: &AgentName, key: CredentialId) -> Self {
+        Self(format!("agent/{name} {key}"))
+    }
+
+    /// Provost itself: a limit that was reached.
+    pub fn provost() -> Self {
+        Self("provost".to_owned())
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

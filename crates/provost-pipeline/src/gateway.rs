@@ -1,0 +1,76 @@
+//! The shape of a gateway: one plane's wire protocol, and nothing else.
+
+use std::future::Future;
+
+use provost_types::{Action, Outcome};
+use secrecy::SecretString;
+
+use crate::{Permit, Refusal, Reply};
+
+/// One connection's worth of a wire protocol, reduced to what only it can know.
+///
+/// Everything else (who is calling, whether they may, what is written down, what is cut
+/// short) is the pipeline's, and is the same for all planes.
+pub trait Gateway: Send {
+    /// One framed request from the client.
+    type Ask: Send + 'static;
+    /// One framed piece of the reply. A plain reply is one piece; a stream is many.
+    type Answer: Send + 'static;
+
+    /// Says which credential the protocol carried. Pure.
+    fn present(&self, ask: &Self::Ask) -> Presented;
+
+    /// Says what `ask` would do. Pure: same bytes, same action.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if its meaning is unclear. When in doubt, refuse: an action that
+    /// cannot be classified cannot be governed.
+    fn classify(&self, ask: &Self::Ask) -> Result<Action, Malformed>;
+
+    /// Does it, upstream: sends each piece of the answer to `reply` as it comes, and
+    /// returns what became of it. Must heed [`Permit::stopped`].
+    fn execute(
+        &mut self,
+        permit: &Permit,
+        ask: Self::Ask,
+        reply: &mut Reply<Self::Answer>,
+    ) -> impl Future<Output = Outcome> + Send;
+
+    /// Says no, in the protocol's own words.
+    fn refuse(&self, refusal: &Refusal) -> Self::Answer;
+}
+
+/// What a request carried as proof of who is asking.
+#[derive(Debug)]
+pub enum Presented {
+    /// Exactly one credential.
+    Token(SecretString),
+    /// None.
+    Nothing,
+    /// Several that differ: two readers could see two callers.
+    Conflicting,
+}
+
+/// A request that means nothing, or could mean two things.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Malformed {
+    /// One sentence for the caller: which field, and how to mend it.
+    pub message: String,
+    /// In what way.
+    pub kind: MalformedKind,
+}
+
+/// In what way a request is malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MalformedKind {
+    /// It does not follow the protocol.
+    Syntax,
+    /// It is larger than the limit.
+    TooLarge,
+    /// It names a route this gateway does not have.
+    NotFound,
+    /// It uses a method the route does not have.
+    Method,
+}

@@ -1,0 +1,212 @@
+//! The proof that one action was admitted; the only key to an upstream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use provost_ledger::Subject;
+use provost_store::{Bodies, BodyMode, BodyPart, BodyWriter, ProjectKeys};
+use provost_types::{
+    ActionId, AgentName, CredentialId, Digest, Outcome, ProjectName, SessionId, Status,
+};
+use sha2::Sha256;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    directory::{InFlight, LiveSession},
+    record::Closer,
+    run_tree::Path,
+};
+
+/// Proof that an action was allowed and that its intent is on disk.
+///
+/// Not `Clone`, and only [`crate::Pipeline::run`] can make one. Upstream connections and
+/// credentials are handed out against a `&Permit` and nothing else. Dropped before it is
+/// finished (a panic, a cancelled task), it records the outcome `aborted`.
+#[derive(Debug)]
+pub struct Permit {
+    action: ActionId,
+    caller: Caller,
+    path: Path,
+    keeping: Keeping,
+    closer: Closer,
+    finished: bool,
+    /// What the action occupies while it is in flight.
+    _place: (OwnedSemaphorePermit, InFlight),
+}
+
+/// Who is asking: made only by the verifier, from a credential.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(crate) agent: AgentName,
+    pub(crate) project: ProjectName,
+    pub(crate) session: SessionId,
+    pub(crate) credential: CredentialId,
+    pub(crate) live: Arc<LiveSession>,
+}
+
+impl Caller {
+    /// Whose record `action` is.
+    pub(crate) fn subject(&self, action: ActionId) -> Subject {
+        Subject {
+            action: Some(action),
+            agent: Some(self.agent.clone()),
+            project: Some(self.project.clone()),
+            session: Some(self.session),
+        }
+    }
+}
+
+/// What is kept of a project's bodies, and under which keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeping {
+    pub(crate) keys: Arc<ProjectKeys>,
+    pub(crate) mode: BodyMode,
+    /// Where bodies go, if they are kept.
+    pub(crate) bodies: Option<Arc<Bodies>>,
+}
+
+impl Keeping {
+    /// The keyed digest of `bytes`, unless the project keeps none.
+    pub(crate) fn digest(&self, bytes: &[u8]) -> Option<Digest> {
+        let mut mac = self.keyed()?;
+        mac.update(bytes);
+        Some(finish(mac))
+    }
+
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 §2)")]
+    fn keyed(&self) -> Option<Hmac<Sha256>> {
+        (self.mode != BodyMode::None).then(|| {
+            Hmac::new_from_slice(self.keys.digest_key()).expect("keys of every length do")
+        })
+    }
+}
+
+fn finish(mac: Hmac<Sha256>) -> Digest {
+    Digest(mac.finalize().into_bytes().into())
+}
+
+/// Why an action in flight has to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A person killed it; the sentence is fit for the agent.
+    Killed(String),
+    /// Its session was ended or ran out; the sentence is fit for the agent.
+    Ended(String),
+    /// The server is shutting down.
+    ShuttingDown,
+}
+
+impl Stop {
+    /// The sentence to show and record.
+    pub fn sentence(&self) -> &str {
+        match self {
+            Self::Killed(sentence) | Self::Ended(sentence) => sentence,
+            Self::ShuttingDown => "Provost is shutting down; try again when it is back.",
+        }
+    }
+}
+
+impl Permit {
+    pub(crate) fn new(
+        action: ActionId,
+        caller: Caller,
+        path: Path,
+        keeping: Keeping,
+        (closer, place): (Closer, (OwnedSemaphorePermit, InFlight)),
+    ) -> Self {
+        Self { action, caller, path, keeping, closer, finished: false, _place: place }
+    }
+
+    /// The action this permit is for.
+    pub fn action(&self) -> ActionId {
+        self.action
+    }
+
+    /// The agent that acts.
+    pub fn agent(&self) -> &AgentName {
+        &self.caller.agent
+    }
+
+    /// The project it belongs to.
+    pub fn project(&self) -> &ProjectName {
+        &self.caller.project
+    }
+
+    /// The session it acts in.
+    pub fn session(&self) -> SessionId {
+        self.caller.session
+    }
+
+    /// Resolves when the action has to stop at once, and says why.
+    pub async fn stopped(&self) -> Stop {
+        self.path.stopped().await
+    }
+
+    /// A sink for the answer's bytes: digests them, and keeps them where the project says so.
+    pub fn result_sink(&self) -> ResultSink {
+        ResultSink {
+            digest: self.keeping.keyed(),
+            bytes: 0,
+            body: self.body(BodyPart::Response),
+        }
+    }
+
+    /// Keeps the request's body where the project says so.
+    pub(crate) async fn keep_request(&self, arguments: &Bytes) {
+        if let Some(mut body) = self.body(BodyPart::Request) {
+            body.write(arguments.clone()).await;
+            body.finish().await;
+        }
+    }
+
+    fn body(&self, part: BodyPart) -> Option<BodyWriter> {
+        let bodies = self.keeping.bodies.as_ref()?;
+        Some(bodies.writer(self.action, part, self.keeping.keys.body_recipient()))
+    }
+
+    /// The last step: the outcome is recorded, now or as soon as the ledger can be written.
+    pub(crate) async fn finish(mut self, outcome: Outcome) {
+        self.finished = true;
+        self.closer.conclude(&self.caller, self.action, outcome).await;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.finished {
+            let outcome = Outcome::because(Status::Aborted, "the action was dropped");
+            self.closer.conclude_later(&self.caller, self.action, outcome);
+        }
+    }
+}
+
+/// Where a gateway pours the bytes of an answer as it sends them on.
+#[derive(Debug)]
+pub struct ResultSink {
+    digest: Option<Hmac<Sha256>>,
+    bytes: u64,
+    body: Option<BodyWriter>,
+}
+
+impl ResultSink {
+    /// Takes the next bytes of the answer; waits while the disk that keeps them is slow.
+    pub async fn update(&mut self, bytes: &Bytes) {
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if let Some(body) = &mut self.body {
+            body.write(bytes.clone()).await;
+        }
+    }
+
+    /// Writes what was poured into `outcome`: the keyed digest and the size.
+    pub async fn finish(self, outcome: &mut Outcome) {
+        outcome.result = self.digest.map(finish);
+        outcome.result_bytes = self.bytes;
+        if let Some(body) = self.body {
+            body.finish().await;
+        }
+    }
+}

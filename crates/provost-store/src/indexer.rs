@@ -1,0 +1,109 @@
+//! Keeps the event index up with the journal.
+//!
+//! The index is behind the journal by what is being written now, never ahead of it. It can be
+//! thrown away at any time: [`Indexer::catch_up`] builds it again.
+
+use std::time::Duration;
+
+use provost_ledger::{DecodeError, Event};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Journal, JournalError, Store, StoreError};
+
+/// Most entries indexed in one transaction.
+const BATCH_MAX: usize = 1_000;
+
+/// Pause after a batch that did not fill up, so that a busy ledger is indexed in few batches.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Pause before the next try when the database cannot be written.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads the journal, writes the index.
+#[derive(Clone, Debug)]
+pub struct Indexer {
+    journal: Journal,
+    store: Store,
+}
+
+/// The index could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
+    Journal(#[from] JournalError),
+    /// The database cannot be written.
+    #[error("the event index cannot be written")]
+    Store(#[from] StoreError),
+    /// An entry is not an event.
+    #[error("ledger entry {position} is not an event: run `provost audit verify`")]
+    Entry {
+        /// Which.
+        position: u64,
+        /// Why not.
+        #[source]
+        source: DecodeError,
+    },
+}
+
+impl Indexer {
+    /// An indexer of `journal` into `store`.
+    pub fn new(journal: Journal, store: Store) -> Self {
+        Self { journal, store }
+    }
+
+    /// Indexes everything that is in the journal. An index that is ahead of the journal is of
+    /// another ledger, and is built anew.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`]; what was indexed stays.
+    pub async fn catch_up(&self) -> Result<(), IndexError> {
+        if self.store.indexed_up_to().await? > self.journal.size() {
+            tracing::warn!("event index is ahead of the ledger: building it anew");
+            self.store.clear_index().await?;
+        }
+        while self.batch().await? > 0 {}
+        Ok(())
+    }
+
+    /// Follows the journal until `stop`; then indexes what is left.
+    pub async fn follow(self, stop: CancellationToken) {
+        let mut grown = self.journal.grown();
+        loop {
+            if let Err(error) = self.catch_up().await {
+                tracing::error!(%error, "event index is behind the ledger");
+                wait(RETRY_PAUSE, &stop).await;
+            }
+            tokio::select! {
+                changed = grown.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => break,
+            }
+            wait(GATHER, &stop).await;
+        }
+        if let Err(error) = self.catch_up().await {
+            tracing::warn!(%error, "event index is left behind; the next start catches up");
+        }
+    }
+
+    async fn batch(&self) -> Result<usize, IndexError> {
+        let from = self.store.indexed_up_to().await?;
+        let entries = self.journal.read(from, BATCH_MAX).await?;
+        let events = (from..)
+            .zip(&entries)
+            .map(|(position, entry)| match Event::decode(entry) {
+                Ok(event) => Ok((position, event)),
+                Err(source) => Err(IndexError::Entry { position, source }),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        self.store.index_events(&events).await?;
+        Ok(events.len())
+    }
+}
+
+async fn wait(pause: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+}
