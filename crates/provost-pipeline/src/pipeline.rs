@@ -9,7 +9,7 @@ use provost_types::{Action, ActionId, Clock, Decision, Verdict};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Caller, Directory, Gateway, Malformed, Permit, PolicyDirectory, Presented, Refusal,
+    Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory, Presented, Refusal,
     RefusalCode, Reply,
     directory::InFlight,
     permit::Keeping,
@@ -31,6 +31,7 @@ pub struct Pipeline {
     pub(crate) bodies: Arc<Bodies>,
     /// One for each action that may be in flight.
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) limits: Limits,
 }
 
 /// What became known about a request before it was admitted or refused.

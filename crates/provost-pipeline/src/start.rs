@@ -98,6 +98,7 @@ impl Pipeline {
             recorder,
             bodies,
             places: Arc::new(Semaphore::new(limits.in_flight_max)),
+            limits,
         });
         pipeline.record_policies().await?;
         tasks.spawn(Arc::clone(&pipeline).sweep(stop.clone()));
@@ -106,8 +107,9 @@ impl Pipeline {
 
     /// Refuses new actions, waits at most `patience` for those in flight, cuts the rest.
     /// Returns how many were cut.
-    pub async fn drain(&self, patience: Duration, places: usize) -> usize {
+    pub async fn drain(&self, patience: Duration) -> usize {
         let cut = self.directory.state.write().tree.close();
+        let places = self.limits.in_flight_max;
         let all = u32::try_from(places).unwrap_or(u32::MAX);
         if tokio::time::timeout(patience, self.places.acquire_many(all)).await.is_ok() {
             return 0;
