@@ -13,6 +13,9 @@ pub struct EventQuery {
     /// How many at most: 1 to 1,000; 100 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// `true`: the last `limit` events instead of the first; oldest first all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<bool>,
     /// Only events about this agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,

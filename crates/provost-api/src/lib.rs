@@ -21,12 +21,15 @@ pub use identities::{
     Project, RotateKey,
 };
 pub use policies::{
-    ConsideredPolicy, ExplainAction, Explanation, PolicyFile, PolicySet, RefusedPolicySet,
+    ExplainAction, Explanation, PolicyDecision, PolicyFile, PolicyPart, PolicySet, PolicyTrace,
+    RefusedPolicySet,
 };
 pub use run_state::{RunStateEntry, SetRunState};
 pub use secrets::{PutSecret, Secret};
 pub use sensitive::Sensitive;
-pub use sessions::{EndSession, NewSession, OpenedSession, Session, SessionQuery, SessionWatch};
+pub use sessions::{
+    EndSession, NewSession, OpenedSession, Session, SessionQuery, SessionWatch,
+};
 
 /// A whole list. Lists here are small enough to be sent at once; events have their own pages.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -41,36 +41,62 @@ pub struct ExplainAction {
     pub action: String,
 }
 
-/// Why an action was decided as it was, and how it would be decided now.
+/// How an action was decided, how it would be decided now, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The action.
     pub action: String,
-    /// `allow` or `deny`, as recorded.
-    pub recorded_verdict: String,
-    /// The policies that determined it, as recorded.
-    pub recorded_policies: Vec<String>,
-    /// The set it was decided under.
-    pub recorded_version: String,
-    /// `allow` or `deny`, under the set in force now.
-    pub verdict: String,
-    /// The set in force now.
-    pub version: String,
-    /// The policies of the set in force that were considered.
-    pub policies: Vec<ConsideredPolicy>,
-    /// The whole explanation for people, several lines.
+    /// What was asked, and by whom.
+    pub question: String,
+    /// The decision in the ledger.
+    pub recorded: PolicyDecision,
+    /// The decision under the set in force now.
+    pub now: PolicyDecision,
+    /// The policies that determine the decision now, part by part.
+    pub determining: Vec<PolicyTrace>,
+    /// What would change the decision now, one sentence each.
+    pub changes: Vec<String>,
+    /// Where it is denied now: the permits that came nearest to allowing it, nearest first.
+    pub nearest: Vec<PolicyTrace>,
+    /// The same for people, several lines.
     pub text: String,
 }
 
-/// One policy of an explanation.
+/// A decision and what determined it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsideredPolicy {
+pub struct PolicyDecision {
+    /// `allow` or `deny`.
+    pub verdict: String,
+    /// One sentence: which rule, or what is missing.
+    pub reason: String,
+    /// The ids of the policies that determined it.
+    pub policies: Vec<String>,
+    /// Digest of the set it was made under.
+    pub version: String,
+}
+
+/// One policy against one question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyTrace {
     /// Its id.
     pub id: String,
     /// `permit` or `forbid`.
     pub effect: String,
-    /// Whether its conditions hold for the action.
+    /// The file it is in.
+    pub file: String,
+    /// The line it begins on, from 1.
+    pub line: u32,
+    /// Whether all its parts hold.
     pub applies: bool,
-    /// What about the action would have to differ, where it does not apply.
-    pub because: Option<String>,
+    /// Its scopes and conditions, in the order of its text.
+    pub parts: Vec<PolicyPart>,
+}
+
+/// One scope or condition of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyPart {
+    /// It, as Cedar text.
+    pub text: String,
+    /// Whether it holds: `yes`, `NO`, `ERROR` or `-`.
+    pub truth: String,
 }

@@ -63,9 +63,6 @@ pub struct SessionQuery {
     /// Only this project's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// `true`: only those that have not ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub live: Option<bool>,
     /// Only those opened before this session: the last id of the previous page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
