@@ -4,20 +4,59 @@
 //! Rows about events are an index: the ledger is the record, and the index can be rebuilt
 //! from it. Nothing here decides or caches; each public method is one transaction.
 
+mod agents;
+mod check;
+mod columns;
+mod connect;
+mod credentials;
 mod error;
+mod filter;
+mod humans;
 mod index;
+mod migrate;
+mod row;
 mod rows;
-mod people;
 mod sessions;
+mod transaction;
 
-pub use error::*;
-pub use index::*;
-pub use rows::*;
-pub use sessions::*;
+use std::{fmt, sync::Arc};
+
+use sqlx::AnyPool;
+use tokio::sync::Mutex;
+
+pub use check::IndexFault;
+pub use connect::sqlite_url;
+pub use error::{ConnectError, StoreError, Unavailable};
+pub use index::{CheckpointRow, EventFilter, Order};
+pub use rows::{
+    AgentRow, BodyMode, BodyModeError, CredentialRow, Holder, HumanRow, ProjectRow,
+    RunStateRow, SessionRow,
+};
+pub use sessions::{Ending, SessionFilter};
+pub(crate) use transaction::Transaction;
+
+use connect::Backend;
 
 /// An open database. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    backend: Backend,
+    /// For rows that must survive a power cut once written.
+    pool: AnyPool,
+    /// For the event index, which is rebuilt where a power cut took its end.
+    index_pool: AnyPool,
+    /// Whose turn it is to write, where the database has one writer: first come, first
+    /// served, which SQLite's own waiting is not.
+    turn: Arc<Mutex<()>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.0.backend).finish()
+    }
+}
 
 impl Store {
     /// Opens `sqlite:///path` (created if missing, mode 0600) or `postgres://…`, and brings
@@ -26,22 +65,23 @@ impl Store {
     /// # Errors
     ///
     /// [`ConnectError`]: not such a URL, not reachable, or written by a newer version.
-    pub async fn connect(_url: &str) -> Result<Self, ConnectError> {
-        todo!()
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        let (backend, pool, index_pool) = connect::connect(url).await?;
+        Ok(Self(Arc::new(Shared { backend, pool, index_pool, turn: Arc::default() })))
     }
 
-    /// Asks the database for a sign of life: reads through it, and for SQLite checks that
-    /// its file is still there.
+    /// Asks the database for a sign of life: takes the write lock and gives it back.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`]
     pub async fn health(&self) -> Result<(), StoreError> {
-        todo!()
+        self.begin("take the write lock").await?.commit().await
     }
 
     /// Ends every connection; for SQLite, folds the write-ahead log into the file.
     pub async fn close(&self) {
-        todo!()
+        self.0.index_pool.close().await;
+        self.0.pool.close().await;
     }
 }

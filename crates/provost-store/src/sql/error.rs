@@ -1,6 +1,8 @@
 //! What can go wrong with the database.
 
-use std::io;
+use std::{io, time::Duration};
+
+use sqlx::{postgres::PgDatabaseError, sqlite::SqliteError};
 
 /// A database that could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +109,87 @@ impl StoreError {
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
+
+    pub(super) fn taken(kind: &'static str, name: &impl ToString) -> Self {
+        Self::Taken { kind, name: name.to_string() }
+    }
+
+    pub(super) fn no_such(kind: &'static str, name: &impl ToString) -> Self {
+        Self::NoSuch { kind, name: name.to_string() }
+    }
+
+    pub(super) fn over(kind: &'static str, name: &impl ToString) -> Self {
+        Self::Over { kind, name: name.to_string() }
+    }
+
+    /// Sorts the driver's error about `doing` into what may pass and what will not.
+    pub(super) fn driver(doing: &'static str) -> impl Fn(sqlx::Error) -> Self + Copy {
+        move |source| {
+            if may_pass(&source) {
+                Self::Unavailable { doing, source: source.into() }
+            } else {
+                Self::Refused { doing, source }
+            }
+        }
+    }
+
+    /// The error for an answer about `doing` that did not come within `waited`.
+    pub(super) const fn silent(doing: &'static str, waited: Duration) -> Self {
+        let source = Unavailable::Silent { seconds: waited.as_secs() };
+        Self::Unavailable { doing, source }
+    }
+}
+
+fn may_pass(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            if error.try_downcast_ref::<SqliteError>().is_some() {
+                code.parse().is_ok_and(sqlite_may_pass)
+            } else if error.try_downcast_ref::<PgDatabaseError>().is_some() {
+                postgres_may_pass(&code)
+            } else {
+                false
+            }
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => true,
+        _ => false,
+    }
+}
+
+/// Source: sqlite.org/rescode.html; the low byte of an extended code is its primary code.
+const fn sqlite_may_pass(code: u32) -> bool {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const NOMEM: u32 = 7;
+    const READONLY: u32 = 8;
+    const IOERR: u32 = 10;
+    const FULL: u32 = 13;
+    const CANTOPEN: u32 = 14;
+    const PROTOCOL: u32 = 15;
+    matches!(code & 0xff, BUSY | LOCKED | NOMEM | READONLY | IOERR | FULL | CANTOPEN | PROTOCOL)
+}
+
+/// Source: PostgreSQL's manual, appendix "PostgreSQL Error Codes"; the first two characters
+/// are the class.
+fn postgres_may_pass(code: &str) -> bool {
+    const CLASSES: [&str; 5] = [
+        "08", // connection exception
+        "40", // transaction rollback: serialization failure, deadlock
+        "53", // insufficient resources: disk full, out of memory, too many connections
+        "57", // operator intervention: shutdown, starting up, statement cancelled
+        "58", // system error: I/O error
+    ];
+    const READ_ONLY_TRANSACTION: &str = "25006"; // a standby, before it is promoted
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    code.get(..2).is_some_and(|class| CLASSES.contains(&class))
+        || [READ_ONLY_TRANSACTION, LOCK_NOT_AVAILABLE].contains(&code)
 }
 
 /// Why a database is unavailable.
@@ -124,4 +207,45 @@ pub enum Unavailable {
         /// How long was waited. Unit: seconds.
         seconds: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{postgres_may_pass, sqlite_may_pass};
+
+    #[test]
+    fn sqlite_codes_that_may_pass() {
+        for (code, want) in [
+            (5, true),     // SQLITE_BUSY
+            (517, true),   // SQLITE_BUSY_SNAPSHOT
+            (8, true),     // SQLITE_READONLY
+            (1032, true),  // SQLITE_READONLY_DBMOVED
+            (778, true),   // SQLITE_IOERR_WRITE
+            (13, true),    // SQLITE_FULL
+            (1, false),    // SQLITE_ERROR: bad SQL
+            (11, false),   // SQLITE_CORRUPT
+            (26, false),   // SQLITE_NOTADB
+            (2067, false), // SQLITE_CONSTRAINT_UNIQUE
+        ] {
+            assert_eq!(sqlite_may_pass(code), want, "code = {code}");
+        }
+    }
+
+    #[test]
+    fn postgres_codes_that_may_pass() {
+        for (code, want) in [
+            ("08006", true),  // connection failure
+            ("53100", true),  // disk full
+            ("57P01", true),  // administrator shutdown
+            ("40P01", true),  // deadlock
+            ("25006", true),  // read-only transaction
+            ("23505", false), // unique violation
+            ("42P01", false), // undefined table
+            ("28P01", false), // wrong password
+            ("3D000", false), // no such database
+            ("", false),
+        ] {
+            assert_eq!(postgres_may_pass(code), want, "code = {code}");
+        }
+    }
 }

@@ -1,8 +1,21 @@
 //! The event index: finds ledger entries by action, agent, project, session and kind.
 
-use provost_types::{ActionId, AgentName, ProjectName, SessionId};
+use std::collections::BTreeMap;
 
-use super::{Store, StoreError};
+use provost_ledger::{Event, Record};
+use provost_types::{ActionId, AgentName, ProjectName, SessionId};
+use sqlx::{AssertSqlSafe, Row, any::AnyRow};
+
+use super::{
+    Store, StoreError, Transaction,
+    columns::{self, Columns, placeholders, read_all},
+    filter::Filter,
+    row::EventRow,
+};
+
+/// Most rows one `INSERT` writes. With 11 columns well below SQLite's limit of 32,766
+/// arguments and PostgreSQL's of 65,535. A power of two: see [`batches`].
+const ROWS_MAX: usize = 256;
 
 /// Which events to list. Every field that is there must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,7 +26,7 @@ pub struct EventFilter {
     pub project: Option<ProjectName>,
     /// Only this session's.
     pub session: Option<SessionId>,
-    /// Only of this kind, as `Event::kind` says it.
+    /// Only of this kind, as [`Event::kind`] says it.
     pub kind: Option<String>,
     /// Only those from this position on, itself included.
     pub from: Option<u64>,
@@ -30,7 +43,7 @@ pub enum Order {
     NewestFirst,
 }
 
-/// A row that says what the ledger head was when it was last signed.
+/// What the ledger's head was when it was last signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointRow {
     /// Number of entries it covers.
@@ -40,13 +53,44 @@ pub struct CheckpointRow {
 }
 
 impl Store {
+    /// Indexes events with their positions in the ledger, ascending and without a gap behind
+    /// what is indexed. Those that are indexed already are skipped, so a batch can be
+    /// offered again.
+    ///
+    /// Offer events as the ledger gives them back: an entry may say less than the event it
+    /// was made from. A batch costs a transaction, so offer hundreds at a time under load. A
+    /// power cut may take the last batches; ask [`Store::indexed_up_to`] at start.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Gap`]; nothing of the batch is indexed then.
+    pub async fn index_events(&self, events: &[(u64, Event)]) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin_index("index events").await?;
+        let indexed = indexed(&transaction.rows(sqlx::query(INDEXED)).await?)?;
+        let new = events.iter().position(|(position, _)| *position >= indexed);
+        let Some(new) = new.and_then(|first| events.get(first..)) else {
+            return Ok(());
+        };
+        for (expected, (position, _)) in (indexed..).zip(new) {
+            if *position != expected {
+                return Err(StoreError::Gap { indexed: expected, offered: *position });
+            }
+        }
+        transaction.add_events(new).await?;
+        transaction.note_open_intents(new).await?;
+        transaction.commit().await
+    }
+
     /// Number of ledger entries indexed: the position of the next one to index.
     ///
     /// # Errors
     ///
     /// [`StoreError`] of the database only.
     pub async fn indexed_up_to(&self) -> Result<u64, StoreError> {
-        todo!()
+        indexed(&self.read("read the event index", sqlx::query(INDEXED)).await?)
     }
 
     /// Positions of the entries of one action, ascending.
@@ -54,8 +98,11 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`] of the database only.
-    pub async fn find_by_action(&self, _action: ActionId) -> Result<Vec<u64>, StoreError> {
-        todo!()
+    pub async fn find_by_action(&self, action: ActionId) -> Result<Vec<u64>, StoreError> {
+        let select =
+            sqlx::query("SELECT position FROM event WHERE action = $1 ORDER BY position");
+        let rows = self.read("find an action", select.bind(action.to_string())).await?;
+        read_all("event", &rows, |row| row.count("position"))
     }
 
     /// Positions of at most `limit` entries that fit.
@@ -65,20 +112,42 @@ impl Store {
     /// [`StoreError`] of the database only.
     pub async fn events(
         &self,
-        _filter: &EventFilter,
-        _order: Order,
-        _limit: u32,
+        filter: &EventFilter,
+        order: Order,
+        limit: u32,
     ) -> Result<Vec<u64>, StoreError> {
-        todo!()
+        let mut select = Filter::new("SELECT position FROM event WHERE TRUE");
+        select.text("agent =", filter.agent.as_ref());
+        select.text("project =", filter.project.as_ref());
+        select.text("session =", filter.session);
+        if let Some(kind) = &filter.kind {
+            select.text("kind =", Some(columns::text(kind)));
+            if !["intent", "outcome"].contains(&kind.as_str()) {
+                // Says to the planner that the index of rare kinds will do.
+                select.and("kind NOT IN ('intent', 'outcome')");
+            }
+        }
+        select.number("position >=", filter.from.map(columns::count));
+        select.number("position <", filter.before.map(columns::count));
+        let order = match order {
+            Order::OldestFirst => "ORDER BY position",
+            Order::NewestFirst => "ORDER BY position DESC",
+        };
+        let rows = self.read("list events", select.into_statement(order, limit)).await?;
+        read_all("event", &rows, |row| row.count("position"))
     }
 
-    /// Intents that have no outcome yet, by position. Complete up to `indexed_up_to`.
+    /// Intents that have no outcome among the events indexed, by position.
     ///
     /// # Errors
     ///
     /// [`StoreError`] of the database only.
     pub async fn open_intents(&self) -> Result<Vec<(u64, ActionId)>, StoreError> {
-        todo!()
+        let select = sqlx::query("SELECT position, action FROM open_intent ORDER BY position");
+        let rows = self.read("list open intents", select).await?;
+        read_all("open_intent", &rows, |row| {
+            Ok((row.count("position")?, row.parsed("action")?))
+        })
     }
 
     /// Forgets the index, so that it can be rebuilt from the ledger.
@@ -87,17 +156,27 @@ impl Store {
     ///
     /// [`StoreError`] of the database only.
     pub async fn clear_index(&self) -> Result<(), StoreError> {
-        todo!()
+        let mut transaction = self.begin("clear the event index").await?;
+        transaction.run(sqlx::query("DELETE FROM open_intent")).await?;
+        transaction.run(sqlx::query("DELETE FROM event")).await?;
+        transaction.commit().await
     }
 
-    /// Keeps the newest signed checkpoint; one that covers less than the kept one is refused
-    /// silently.
+    /// Keeps the newest signed checkpoint: one that covers less than the one kept changes
+    /// nothing.
     ///
     /// # Errors
     ///
     /// [`StoreError`] of the database only.
-    pub async fn put_checkpoint(&self, _size: u64, _note: &str) -> Result<(), StoreError> {
-        todo!()
+    pub async fn put_checkpoint(&self, size: u64, note: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin("keep a checkpoint").await?;
+        let upsert = sqlx::query(
+            "INSERT INTO checkpoint (id, size, note) VALUES (1, $1, $2) \
+             ON CONFLICT (id) DO UPDATE SET size = excluded.size, note = excluded.note \
+             WHERE checkpoint.size <= excluded.size",
+        );
+        transaction.run(upsert.bind(columns::count(size)).bind(note)).await?;
+        transaction.commit().await
     }
 
     /// The newest signed checkpoint kept.
@@ -106,6 +185,97 @@ impl Store {
     ///
     /// [`StoreError`] of the database only.
     pub async fn last_checkpoint(&self) -> Result<Option<CheckpointRow>, StoreError> {
-        todo!()
+        let select = sqlx::query("SELECT size, note FROM checkpoint");
+        let rows = self.read("read the last checkpoint", select).await?;
+        let read = |row: Columns<'_>| {
+            Ok(CheckpointRow { size: row.count("size")?, note: row.text("note")?.to_owned() })
+        };
+        Ok(read_all("checkpoint", &rows, read)?.pop())
     }
+}
+
+const INDEXED: &str = "SELECT MAX(position) FROM event";
+
+fn indexed(rows: &[AnyRow]) -> Result<u64, StoreError> {
+    let unreadable = StoreError::Unreadable { table: "event", column: "position" };
+    let last: Option<i64> = match rows.first().map(|row| row.try_get(0)) {
+        Some(Ok(last)) => last,
+        Some(Err(_)) | None => return Err(unreadable),
+    };
+    let next = last.map_or(0, |last| last.saturating_add(1));
+    u64::try_from(next).map_err(|_| unreadable)
+}
+
+impl Transaction {
+    async fn add_events(&mut self, events: &[(u64, Event)]) -> Result<(), StoreError> {
+        for events in batches(events) {
+            let mut insert = sqlx::query(AssertSqlSafe(format!(
+                "INSERT INTO event (position, at, kind, action, agent, project, session, \
+                 plane, verb, resource, result) VALUES {}",
+                placeholders(events.len(), 11)
+            )));
+            for (position, event) in events {
+                let row = EventRow::new(*position, event);
+                insert = insert.bind(row.position).bind(row.at);
+                for text in row.texts {
+                    insert = insert.bind(text);
+                }
+            }
+            self.run(insert).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds intents that end open in this batch, removes those whose outcome is in it.
+    async fn note_open_intents(&mut self, events: &[(u64, Event)]) -> Result<(), StoreError> {
+        let mut open = BTreeMap::new();
+        let mut closed = Vec::new();
+        for (position, event) in events {
+            match (&event.record, event.subject.action) {
+                (Record::Intent(_), Some(action)) => {
+                    open.entry(action).or_insert(*position);
+                }
+                (Record::Outcome(_), Some(action)) => {
+                    if open.remove(&action).is_none() {
+                        closed.push(action);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let open: Vec<_> = open.into_iter().collect();
+        for open in batches(&open) {
+            let mut insert = sqlx::query(AssertSqlSafe(format!(
+                "INSERT INTO open_intent (action, position) VALUES {} ON CONFLICT DO NOTHING",
+                placeholders(open.len(), 2)
+            )));
+            for (action, position) in open {
+                insert = insert.bind(action.to_string()).bind(columns::count(*position));
+            }
+            self.run(insert).await?;
+        }
+        for closed in batches(&closed) {
+            let mut delete = sqlx::query(AssertSqlSafe(format!(
+                "DELETE FROM open_intent WHERE action IN {}",
+                placeholders(1, closed.len())
+            )));
+            for action in closed {
+                delete = delete.bind(action.to_string());
+            }
+            self.run(delete).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Splits rows into batches of [`ROWS_MAX`] and then smaller powers of two: few different
+/// statements, so that each is found prepared.
+fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let size = rest.len().checked_ilog2().map(|bits| (1 << bits).min(ROWS_MAX))?;
+        let (batch, after) = rest.split_at_checked(size)?;
+        rest = after;
+        Some(batch)
+    })
 }

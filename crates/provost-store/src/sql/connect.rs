@@ -1,0 +1,179 @@
+//! Opening a database: its file, its connections and their settings.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Once,
+    time::Duration,
+};
+
+use sqlx::{
+    AnyConnection, AnyPool, ConnectOptions, Connection, Executor, any::AnyPoolOptions,
+    sqlite::SqliteConnectOptions,
+};
+
+use super::{
+    error::{ConnectError, StoreError, Unavailable},
+    migrate,
+};
+
+/// Most connections of one process, the event index's own not counted.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// How long to wait for a connection. Longer than a restart of PostgreSQL's postmaster,
+/// shorter than an operator's patience.
+const CONNECT_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// Settings of a SQLite connection that keeps rows: durable at commit, foreign keys held,
+/// and other processes given 5 s to finish their transaction.
+const SQLITE_DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;";
+
+/// Settings of a SQLite connection that keeps the index: consistent, but durable only with
+/// the next commit of a durable connection.
+const SQLITE_INDEX: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+     PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;";
+
+/// The same two for PostgreSQL. `client_min_messages` keeps notices out of our logs.
+const POSTGRES_DURABLE: &str =
+    "SET synchronous_commit = on; SET client_min_messages = warning;";
+const POSTGRES_INDEX: &str = "SET synchronous_commit = off; SET client_min_messages = warning;";
+
+/// Which database it is.
+pub(super) enum Backend {
+    /// One file, one writer.
+    Sqlite(DatabaseFile),
+    /// A server.
+    Postgres,
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(file) => write!(f, "SQLite {:?}", file.path),
+            Self::Postgres => f.write_str("PostgreSQL"),
+        }
+    }
+}
+
+impl Backend {
+    /// Fails if the database is known to be gone without asking it: SQLite goes on writing to
+    /// a file that was removed.
+    pub(super) fn check_present(&self, doing: &'static str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(file) if !file.is_in_place() => {
+                Err(StoreError::Unavailable { doing, source: Unavailable::FileGone })
+            }
+            Self::Sqlite(_) | Self::Postgres => Ok(()),
+        }
+    }
+
+    const fn settings(&self) -> [&'static str; 2] {
+        match self {
+            Self::Sqlite(_) => [SQLITE_DURABLE, SQLITE_INDEX],
+            Self::Postgres => [POSTGRES_DURABLE, POSTGRES_INDEX],
+        }
+    }
+}
+
+/// The file that was opened, and which one it was.
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl DatabaseFile {
+    /// Creates the file if it is missing, and takes it from group and others. SQLite gives its
+    /// log and index files the mode of the database.
+    fn prepare(path: &Path) -> io::Result<Self> {
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.mode() & 0o077 != 0 {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        Ok(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    fn is_in_place(&self) -> bool {
+        fs::metadata(&self.path)
+            .is_ok_and(|found| found.dev() == self.device && found.ino() == self.inode)
+    }
+}
+
+/// The URL of a SQLite database at `path`, with what a URL reserves escaped.
+pub fn sqlite_url(path: &Path) -> String {
+    let mut url = SqliteConnectOptions::new().filename(path).to_url_lossy();
+    url.set_query(None);
+    url.into()
+}
+
+/// Opens the database and brings its schema up to date; gives the pool for rows and the pool
+/// for the index.
+pub(super) async fn connect(url: &str) -> Result<(Backend, AnyPool, AnyPool), ConnectError> {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
+
+    let backend = backend(url)?;
+    migrate_first(&backend, url).await?;
+    let [durable, index] = backend.settings();
+    let pool = pool(url, durable, CONNECTIONS_MAX)?;
+    let index_pool = self::pool(url, index, 1)?;
+    Ok((backend, pool, index_pool))
+}
+
+fn backend(url: &str) -> Result<Backend, ConnectError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Backend::Postgres);
+    }
+    if !url.starts_with("sqlite:///") {
+        return Err(ConnectError::Url);
+    }
+    let options = SqliteConnectOptions::from_str(url).map_err(|_| ConnectError::Url)?;
+    DatabaseFile::prepare(options.get_filename())
+        .map(Backend::Sqlite)
+        .map_err(|source| ConnectError::File { source })
+}
+
+/// Uses a connection of its own, because a pool says of any trouble only that it timed out.
+async fn migrate_first(backend: &Backend, url: &str) -> Result<(), ConnectError> {
+    let [durable, _] = backend.settings();
+    let failed = StoreError::driver("connect");
+    let connecting = async {
+        let mut connection = AnyConnection::connect(url).await?;
+        connection.execute(sqlx::raw_sql(durable)).await?;
+        Ok(connection)
+    };
+    let mut connection = match tokio::time::timeout(CONNECT_WAIT_MAX, connecting).await {
+        Ok(connected) => connected.map_err(failed)?,
+        Err(_) => return Err(StoreError::silent("connect", CONNECT_WAIT_MAX).into()),
+    };
+    migrate::migrate(backend, &mut connection).await?;
+    connection.close().await.map_err(StoreError::driver("disconnect"))?;
+    Ok(())
+}
+
+fn pool(
+    url: &str,
+    settings: &'static str,
+    connections_max: u32,
+) -> Result<AnyPool, ConnectError> {
+    AnyPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(CONNECT_WAIT_MAX)
+        .after_connect(move |connection, _| {
+            Box::pin(
+                async move { connection.execute(sqlx::raw_sql(settings)).await.map(|_| ()) },
+            )
+        })
+        .connect_lazy(url)
+        .map_err(|_| ConnectError::Url)
+}
