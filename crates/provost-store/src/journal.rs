@@ -12,6 +12,7 @@ mod sql;
 
 use tokio::sync::watch;
 
+pub(crate) use bundles::full_bundles;
 pub use error::{Damage, JournalError, OpenError};
 pub use file::{FileJournal, FileLimits, TornTail};
 pub use sql::SqlJournal;

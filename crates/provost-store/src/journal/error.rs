@@ -103,6 +103,12 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// Another journal, in this process or another, writes to the same files.
+    #[error("the journal at {} is in use", path.display())]
+    InUse {
+        /// The folder of segments.
+        path: PathBuf,
+    },
     /// The database could not be used.
     #[error("cannot open the journal's table")]
     Database(#[source] Arc<StoreError>),

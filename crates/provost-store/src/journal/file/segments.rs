@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io, iter, mem,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -24,6 +24,8 @@ pub(super) struct Segments {
     ledger: PathBuf,
     bundles: Bundles,
     list: Mutex<List>,
+    /// Locked, so that no two writers ever truncate each other's files.
+    _dir: File,
 }
 
 #[derive(Debug)]
@@ -63,10 +65,17 @@ impl Segments {
         let dir = ledger.join("journal");
         let failed = |source| OpenError::Io { path: dir.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
+        let locked = File::open(&dir).map_err(failed)?;
+        match locked.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: dir }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
         let mut ended = VecDeque::<Segment>::new();
         let mut torn_tail = None;
         for path in segment_files(&dir).map_err(failed)? {
-            let (segment, torn) = Segment::open(&path)?;
+            let opened = Segment::open(&path);
+            let (segment, torn) = opened.map_err(|source| OpenError::Io { path, source })??;
             if let Some(before) = ended.back() {
                 must_follow(before, torn_tail.take(), &segment)?;
             }
@@ -85,7 +94,8 @@ impl Segments {
             last.tail().trim().map_err(failed)?;
         }
         let list = Mutex::new(List { ended, last });
-        Ok((Self { ledger: ledger.into(), bundles, list }, torn_tail))
+        let ledger = ledger.into();
+        Ok((Self { ledger, bundles, list, _dir: locked }, torn_tail))
     }
 
     /// Where the next entry goes.
@@ -118,11 +128,8 @@ impl Segments {
         // After a failed sync the system may keep pages that never reached the disk.
         fadvise(&known.file, 0, None, Advice::DontNeed)
             .map_err(|errno| failed()(errno.into()))?;
-        let (found, _) = Segment::open(&known.path).map_err(|error| match error {
-            OpenError::Damaged(damage) => JournalError::Damaged(damage),
-            OpenError::Io { source, .. } => failed()(source),
-            OpenError::Database(source) => JournalError::Database(source),
-        })?;
+        let found = Segment::open(&known.path).map_err(failed())?;
+        let (found, _) = found.map_err(JournalError::Damaged)?;
         self.with(|list| {
             if !found.ends.starts_with(&list.last.ends) {
                 let index = found.size().min(known.size);
@@ -160,10 +167,17 @@ impl Segments {
     /// Deletes segments all of whose entries are before `covered`, never the last one.
     pub(super) fn release(&self, covered: u64) -> Result<(), JournalError> {
         loop {
-            let released =
-                self.with(|list| list.ended.pop_front_if(|segment| segment.size() <= covered));
-            let Some(Segment { path, .. }) = released else { return Ok(()) };
-            fs::remove_file(&path).map_err(write_failed(&path))?;
+            let sealed = self.with(|list| {
+                let front = list.ended.front().filter(|segment| segment.size() <= covered);
+                front.map(|segment| segment.path.clone())
+            });
+            let Some(path) = sealed else { return Ok(()) };
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(write_failed(&path)(error));
+                }
+                _ => self.with(|list| list.ended.pop_front()),
+            };
         }
     }
 
@@ -229,15 +243,13 @@ impl Segment {
     }
 
     /// Reads the segment at `path`, and tells what of its end is not whole.
-    fn open(path: &Path) -> Result<(Self, Option<TornTail>), OpenError> {
-        let failed = |source| OpenError::Io { path: path.into(), source };
-        let file = File::options().read(true).write(true).open(path).map_err(failed)?;
-        let bytes = fs::read(path).map_err(failed)?;
-        let damaged = || Damage::Header { path: path.into() };
-        let scan = segment::scan(&bytes).map_err(|_| damaged())?;
-        if first_of(path) != Some(scan.first_index) {
-            return Err(damaged().into());
-        }
+    fn open(path: &Path) -> io::Result<Result<(Self, Option<TornTail>), Damage>> {
+        let file = File::options().read(true).write(true).open(path)?;
+        let bytes = fs::read(path)?;
+        let scan = segment::scan(&bytes).ok();
+        let Some(scan) = scan.filter(|scan| first_of(path) == Some(scan.first_index)) else {
+            return Ok(Err(Damage::Header { path: path.into() }));
+        };
         let mut ends = Vec::with_capacity(scan.entries.len());
         let mut end = segment::SEGMENT_HEADER_LEN;
         for entry in &scan.entries {
@@ -251,7 +263,7 @@ impl Segment {
         });
         let segment =
             Self { path: path.into(), file: Arc::new(file), first: scan.first_index, ends };
-        Ok((segment, torn))
+        Ok(Ok((segment, torn)))
     }
 }
 

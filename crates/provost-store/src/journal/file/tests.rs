@@ -79,6 +79,17 @@ async fn segments_follow_each_other_and_survive_reopening() {
 }
 
 #[tokio::test]
+async fn two_journals_never_write_the_same_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path()).unwrap();
+    append(&journal, 1).await;
+    assert!(matches!(open(dir.path()), Err(OpenError::InUse { .. })));
+    append(&journal, 1).await;
+    drop(journal);
+    assert_eq!(read_all(&open(dir.path()).unwrap()).await, entries(2));
+}
+
+#[tokio::test]
 async fn a_closed_journal_is_as_long_as_its_entries_and_takes_no_more() {
     let dir = tempfile::tempdir().unwrap();
     let journal = FileJournal::open(dir.path()).map(Journal::File).unwrap();

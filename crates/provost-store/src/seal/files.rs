@@ -1,0 +1,133 @@
+//! Writes the ledger's files so that a reader or a crash meets each of them whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use provost_ledger::CHECKPOINT_PATH;
+
+use super::SealError;
+
+/// Where a file is written before it gets its name. Readers pass over it.
+const UNFINISHED: &str = "seal.new";
+
+/// The files below one ledger's directory. One writer at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    ledger: PathBuf,
+}
+
+impl Files {
+    pub(super) fn new(ledger: &Path) -> Self {
+        Self { ledger: ledger.into() }
+    }
+
+    /// Runs `work`, which waits for the disk, where waiting holds up nobody.
+    pub(super) async fn run(
+        &self,
+        work: impl FnOnce(&Self) -> Result<(), SealError> + Send + 'static,
+    ) -> Result<(), SealError> {
+        let files = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&files)).await;
+        done.unwrap_or(Err(SealError::Closed))
+    }
+
+    /// Writes a full tile or bundle, and clears away its partial forms. One that is there
+    /// already must be the same: a crash may have come between it and the checkpoint.
+    pub(super) fn put_full(&self, file: &provost_ledger::File) -> Result<(), SealError> {
+        self.put(file)?;
+        let partials = self.ledger.join(format!("{}.p", file.path));
+        match fs::remove_dir_all(&partials) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(&partials)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a checkpoint after the partial tiles it needs, then clears away older ones.
+    pub(super) fn publish(
+        &self,
+        partials: &[provost_ledger::File],
+        note: &str,
+    ) -> Result<(), SealError> {
+        partials.iter().try_for_each(|partial| self.put(partial))?;
+        let checkpoint = self.ledger.join(CHECKPOINT_PATH);
+        self.write(&checkpoint, note.as_bytes()).map_err(failed(&checkpoint))?;
+        partials.iter().try_for_each(|partial| {
+            let path = self.ledger.join(&partial.path);
+            remove_siblings(&path).map_err(failed(&path))
+        })
+    }
+
+    /// The newest signed note.
+    pub(super) fn checkpoint(&self) -> Result<Option<String>, SealError> {
+        let path = self.ledger.join(CHECKPOINT_PATH);
+        match fs::read_to_string(&path) {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path)(error)),
+        }
+    }
+
+    fn put(&self, file: &provost_ledger::File) -> Result<(), SealError> {
+        let path = self.ledger.join(&file.path);
+        match fs::read(&path) {
+            Ok(bytes) if bytes == file.bytes => Ok(()),
+            Ok(_) => Err(SealError::Altered { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.write(&path, &file.bytes).map_err(failed(&path))
+            }
+            Err(error) => Err(failed(&path)(error)),
+        }
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(&self.ledger);
+        make_dir(parent)?;
+        let unfinished = self.ledger.join(UNFINISHED);
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)?;
+        sync_dir(parent)
+    }
+}
+
+/// Makes a folder and those above it, each durably.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let Some(parent) = dir.parent() else { return Ok(()) };
+    make_dir(parent)?;
+    fs::DirBuilder::new().mode(0o700).create(dir)?;
+    sync_dir(parent)
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Removes what else is in the folder of `path`.
+fn remove_siblings(path: &Path) -> io::Result<()> {
+    let Some(dir) = path.parent() else { return Ok(()) };
+    for sibling in fs::read_dir(dir)? {
+        let sibling = sibling?.path();
+        if sibling != path {
+            fs::remove_file(sibling)?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> SealError {
+    let path = path.into();
+    move |source| SealError::Io { path, source: Arc::new(source) }
+}
