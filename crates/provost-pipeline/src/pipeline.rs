@@ -111,10 +111,10 @@ impl Pipeline {
     ) -> Result<Permit, Reason> {
         let caller = self.directory.authenticate(&gateway.present(ask))?;
         known.caller = Some(caller.clone());
+        let path = self.enter(&caller)?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             Reason::new(RefusalCode::Busy, "too many actions are in flight; try again shortly")
         })?;
-        let path = self.enter(&caller)?;
         let in_flight = InFlight::enter(&caller.live, &self.recorder.clock);
         let action = gateway.classify(ask)?;
         let decision = self.decide(&caller, &action);

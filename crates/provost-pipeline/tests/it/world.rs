@@ -56,7 +56,7 @@ impl World {
         let parts = Parts {
             journal: journal.clone(),
             store: store.clone(),
-            bodies: Arc::new(Bodies::open(&dir.path().join("bodies")).unwrap()),
+            bodies: Arc::new(Bodies::new(&dir.path().join("bodies"))),
             master,
             policies: Arc::new(PolicyDirectory::open(&policies, Timestamp(0)).unwrap()),
             clock: Arc::clone(&clock) as _,
