@@ -1,0 +1,16 @@
+//! Policies as their users meet them: texts in, decisions, findings and explanations out.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops where it fails"
+)]
+
+mod ask;
+mod compiling;
+mod deciding;
+mod explaining;
+mod linting;
+mod slicing;
+mod starting;
