@@ -44,11 +44,16 @@ pub struct EventPage {
     pub size: u64,
 }
 
-/// One event: its ledger entry and where it is.
+/// One event: its ledger entry, where it is, and what the entry says in other words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Position in the ledger, from 0.
     pub index: u64,
+    /// When it was recorded: the entry's `at_us`.
+    pub at: String,
+    /// `intent`, `outcome`, `refusal`, `admin`, `session` or `server`: the key of the entry's
+    /// `record`.
+    pub kind: String,
     /// The fields of the ledger entry, as they were recorded.
     #[serde(flatten)]
     pub entry: Map<String, Value>,

@@ -1,0 +1,162 @@
+//! `/v1/events`, `/v1/actions`, `/v1/checkpoint`: what was recorded, and the proof of it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, extract::State};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use provost_api::{ActionEvents, Checkpoint, Event, EventPage, EventQuery, Proof};
+use provost_store::EventFilter;
+use provost_types::ActionId;
+
+use crate::{
+    App,
+    error::ApiError,
+    extract::{Asked, Named, limit, parsed_if},
+    ledger::{Entry, Found, LedgerReadError, decode},
+};
+
+/// Longest wait for an event. Unit: seconds.
+const WAIT_SECONDS_MAX: u32 = 30;
+
+/// `GET /v1/events`: one page, oldest first; waits for the first event if told to.
+///
+/// # Errors
+///
+/// - 400 `malformed`: a filter; `invalid`: a limit.
+/// - 503 `ledger-unavailable`, `database-unavailable`.
+pub(crate) async fn page(
+    State(app): State<Arc<App>>,
+    Asked(asked): Asked<EventQuery>,
+) -> Result<Json<EventPage>, ApiError> {
+    let (filter, limit, wait) = (filter(&asked)?, limit(asked.limit)?, wait(&asked)?);
+    let found = if asked.newest == Some(true) {
+        app.ledger.newest(&filter, limit).await?
+    } else {
+        app.ledger.oldest(&filter, limit).await?
+    };
+    let found = if found.entries.is_empty() && !wait.is_zero() {
+        first_behind(&app, &filter, found.next, limit, wait).await?
+    } else {
+        found
+    };
+    Ok(Json(EventPage {
+        events: events(found.entries)?,
+        after: found.next.checked_sub(1),
+        size: app.ledger.journal.size(),
+    }))
+}
+
+/// `GET /v1/actions/{id}`: everything recorded about one action, oldest first.
+///
+/// # Errors
+///
+/// - 404 `no-such`: nothing was recorded under this id.
+pub(crate) async fn of_action(
+    State(app): State<Arc<App>>,
+    Named(action): Named<ActionId>,
+) -> Result<Json<ActionEvents>, ApiError> {
+    let entries = app.ledger.of_action(action).await?;
+    if entries.is_empty() {
+        return Err(ApiError::NoSuch { what: format!("action {action}") });
+    }
+    Ok(Json(ActionEvents { action: action.to_string(), events: events(entries)? }))
+}
+
+/// `GET /v1/events/{index}/proof`: an entry and its inclusion in a signed head.
+///
+/// # Errors
+///
+/// - 404 `no-such`: the ledger is shorter.
+/// - 503 `ledger-unavailable`: no head covers it, because none could be written.
+pub(crate) async fn proof(
+    State(app): State<Arc<App>>,
+    Named(index): Named<u64>,
+) -> Result<Json<Proof>, ApiError> {
+    let inclusion = app.ledger.inclusion(index).await?;
+    let inclusion =
+        inclusion.ok_or_else(|| ApiError::NoSuch { what: format!("event {index}") })?;
+    Ok(Json(Proof {
+        index,
+        entry: BASE64_STANDARD.encode(inclusion.entry),
+        hashes: inclusion.hashes.iter().map(|hash| BASE64_STANDARD.encode(hash)).collect(),
+        checkpoint: inclusion.checkpoint,
+    }))
+}
+
+/// `GET /v1/checkpoint`: the newest signed head, which may be a second behind the ledger.
+///
+/// # Errors
+///
+/// - 404 `no-such`: none was signed yet.
+pub(crate) async fn checkpoint(
+    State(app): State<Arc<App>>,
+) -> Result<Json<Checkpoint>, ApiError> {
+    let checkpoint = app.ledger.sealer.checkpoint();
+    let checkpoint =
+        checkpoint.ok_or_else(|| ApiError::NoSuch { what: "checkpoint yet".to_owned() })?;
+    Ok(Json(Checkpoint { checkpoint, size: app.ledger.journal.size() }))
+}
+
+/// Waits for an entry that fits, from `next` on; gives none if there is none in time.
+async fn first_behind(
+    app: &App,
+    filter: &EventFilter,
+    mut next: u64,
+    limit: u32,
+    wait: Duration,
+) -> Result<Found, LedgerReadError> {
+    let mut grown = app.ledger.journal.grown();
+    let late = tokio::time::sleep(wait);
+    tokio::pin!(late);
+    loop {
+        grown.mark_unchanged();
+        let found = app.ledger.scan(filter, next, limit).await?;
+        next = found.next;
+        if !found.entries.is_empty() {
+            return Ok(found);
+        }
+        tokio::select! {
+            biased;
+            () = app.stopping.cancelled() => return Ok(found),
+            () = &mut late => return Ok(found),
+            changed = grown.changed() => if changed.is_err() { return Ok(found) },
+        }
+    }
+}
+
+fn filter(asked: &EventQuery) -> Result<EventFilter, ApiError> {
+    const KINDS: [&str; 6] = ["intent", "outcome", "refusal", "admin", "session", "server"];
+    if asked.kind.as_deref().is_some_and(|kind| !KINDS.contains(&kind)) {
+        let problem = "use intent, outcome, refusal, admin, session or server";
+        return Err(ApiError::Invalid { field: "kind", problem });
+    }
+    Ok(EventFilter {
+        agent: parsed_if(asked.agent.as_deref())?,
+        project: parsed_if(asked.project.as_deref())?,
+        session: parsed_if(asked.session.as_deref())?,
+        kind: asked.kind.clone(),
+        from: asked.after.map(|after| after.saturating_add(1)),
+        before: None,
+    })
+}
+
+fn wait(asked: &EventQuery) -> Result<Duration, ApiError> {
+    match asked.wait.unwrap_or_default() {
+        seconds @ 0..=WAIT_SECONDS_MAX => Ok(Duration::from_secs(seconds.into())),
+        _ => Err(ApiError::Invalid { field: "wait", problem: "use 0 to 30 seconds" }),
+    }
+}
+
+fn events(entries: Vec<Entry>) -> Result<Vec<Event>, ApiError> {
+    entries.into_iter().map(event).collect()
+}
+
+fn event(entry: Entry) -> Result<Event, ApiError> {
+    let event = decode(entry.position, &entry.bytes)?;
+    Ok(Event {
+        index: entry.position,
+        at: event.at.to_string(),
+        kind: event.kind().to_owned(),
+        entry: serde_json::from_slice(&entry.bytes).map_err(ApiError::internal)?,
+    })
+}

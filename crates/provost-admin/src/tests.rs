@@ -1,0 +1,12 @@
+//! The control API as its callers see it.
+
+mod access;
+mod harness;
+mod identities;
+mod ledger;
+mod policies;
+mod requests;
+mod run_state;
+mod secrets;
+mod serve;
+mod sessions;

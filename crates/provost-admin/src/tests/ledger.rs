@@ -1,0 +1,140 @@
+//! Reading events back, waiting for them, proving them.
+
+use axum::http::StatusCode;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use insta::assert_snapshot;
+use provost_api::{EventPage, Proof};
+use provost_ledger::{Checkpoint, Hash, leaf_hash, verify_inclusion};
+
+use super::harness::{Caller, Server};
+
+async fn page(server: &Server, query: &str) -> EventPage {
+    let path = format!("/v1/events?{query}");
+    serde_json::from_str(&server.ok(&Caller::Local, "GET", &path, "").await).unwrap()
+}
+
+fn indices(page: &EventPage) -> Vec<u64> {
+    page.events.iter().map(|event| event.index).collect()
+}
+
+#[tokio::test]
+async fn an_event_is_its_entry_with_its_place_time_and_kind() {
+    let server = Server::start().await;
+    let path = "/v1/events?kind=admin&newest=true&limit=1";
+    assert_snapshot!(server.says(&Caller::Local, "GET", path, "").await, @r#"
+        200 {
+          "events": [
+            {
+              "index": 4,
+              "at": "2026-11-25T00:00:00.000000Z",
+              "kind": "admin",
+              "at_us": 1795564800000000,
+              "boot": "bot_*",
+              "elapsed_us": 1795564800000000,
+              "record": {
+                "admin": {
+                  "by": "provost",
+                  "detail": {
+                    "version": "sha256:*"
+                  },
+                  "subject": "policies",
+                  "verb": "policy.load"
+                }
+              },
+              "subject": {},
+              "v": 1
+            }
+          ],
+          "after": 4,
+          "size": 5
+        }
+        "#);
+}
+
+#[tokio::test]
+async fn pages_join_up_with_and_without_the_index() {
+    let server = Server::start().await;
+    server.open_session().await;
+    for is_indexed in [false, true] {
+        if is_indexed {
+            server.index().await;
+        }
+        for query in ["", "kind=admin", "kind=session", "agent=invoice-bot", "project=finance"]
+        {
+            let whole = page(&server, &format!("{query}&limit=1000")).await;
+            assert_eq!(whole.after, Some(whole.size - 1), "query = {query:?}");
+            let (mut joined, mut after) = (Vec::new(), None);
+            loop {
+                let from = after.map_or_else(String::new, |after| format!("&after={after}"));
+                let next = page(&server, &format!("{query}&limit=1{from}")).await;
+                if next.events.is_empty() {
+                    break;
+                }
+                joined.extend(indices(&next));
+                after = next.after;
+            }
+            assert!(!joined.is_empty(), "query = {query:?}");
+            assert_eq!(joined, indices(&whole), "query = {query:?}, indexed = {is_indexed}");
+            let newest = page(&server, &format!("{query}&limit=2&newest=true")).await;
+            let want = joined.len().saturating_sub(2);
+            assert_eq!(indices(&newest), joined[want..], "query = {query:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_reader_gets_the_next_event_that_fits() {
+    let server = Server::start().await;
+    let size = page(&server, "").await.size;
+    let query = format!("after={}&kind=session&wait=30", size - 1);
+    let (found, opened) = tokio::join!(page(&server, &query), server.open_session());
+    assert_eq!(found.events.len(), 1);
+    assert_eq!(found.events[0].entry["subject"]["session"], opened.session.id);
+}
+
+#[tokio::test]
+async fn a_waiting_reader_is_let_go_when_the_server_stops() {
+    let server = Server::start().await;
+    let size = page(&server, "").await.size;
+    server.app.stopping.cancel();
+    let found = page(&server, &format!("after={}&wait=30", size - 1)).await;
+    assert!(found.events.is_empty());
+}
+
+#[tokio::test]
+async fn an_action_has_all_its_events() {
+    let server = Server::start().await;
+    let action = server.act("claude-forbidden-1").await;
+    for is_indexed in [false, true] {
+        if is_indexed {
+            server.index().await;
+        }
+        let path = format!("/v1/actions/{action}");
+        let body = server.ok(&Caller::Local, "GET", &path, "").await;
+        let found: provost_api::ActionEvents = serde_json::from_str(&body).unwrap();
+        assert_eq!(found.events.len(), 1, "{body}");
+        assert_eq!(found.events[0].entry["subject"]["action"], action);
+    }
+}
+
+#[tokio::test]
+async fn every_event_is_proven_offline() {
+    let server = Server::start().await;
+    server.open_session().await;
+    for index in 0..page(&server, "").await.size {
+        let path = format!("/v1/events/{index}/proof");
+        let proof = server.ok(&Caller::Local, "GET", &path, "").await;
+        let proof: Proof = serde_json::from_str(&proof).unwrap();
+        let head = Checkpoint::open(&proof.checkpoint, &server.verifier).unwrap();
+        let entry = BASE64_STANDARD.decode(&proof.entry).unwrap();
+        let hashes: Vec<Hash> = proof
+            .hashes
+            .iter()
+            .map(|hash| BASE64_STANDARD.decode(hash).unwrap().try_into().unwrap())
+            .collect();
+        verify_inclusion(&hashes, index, &leaf_hash(&entry), &head).unwrap();
+    }
+    let (status, _) = server.call(&Caller::Local, "GET", "/v1/events/999/proof", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    server.ok(&Caller::Local, "GET", "/v1/checkpoint", "").await;
+}
