@@ -106,9 +106,10 @@ impl ApiError {
 
 /// Reads an error of a call that takes effect before it is recorded.
 pub(crate) fn in_force(error: DirectoryError) -> ApiError {
-    match error {
-        DirectoryError::Ledger(_) | DirectoryError::Store(_) => ApiError::InForceOnly(error),
-        _ => ApiError::Directory(error),
+    if matches!(error, DirectoryError::Ledger(_) | DirectoryError::Store(_)) {
+        ApiError::InForceOnly(error)
+    } else {
+        ApiError::Directory(error)
     }
 }
 

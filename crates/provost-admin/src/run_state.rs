@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use provost_api::{List, RunStateEntry, SetRunState};
-use provost_types::{Role, RunState};
+use provost_types::{Role, RunState, Scope};
 
 use crate::{
     App, convert,
@@ -32,17 +32,20 @@ pub(crate) async fn set(
     who: Who,
     Body(asked): Body<SetRunState>,
 ) -> Result<Json<RunStateEntry>, ApiError> {
-    let (scope, state) = (parsed(&asked.scope)?, parsed(&asked.state)?);
-    let set = match state {
-        RunState::Running if !who.is(Role::Admin) => return Err(ApiError::OnlyAdminsResume),
-        RunState::Running => {
-            app.directory().set_run_state(&who.by(), scope, state, asked.reason).await?
-        }
-        RunState::Paused | RunState::Killed => app
-            .directory()
-            .set_run_state(&who.by(), scope, state, asked.reason)
-            .await
-            .map_err(in_force)?,
-    };
+    let (scope, state): (Scope, _) = (parsed(&asked.scope)?, parsed(&asked.state)?);
+    if state == RunState::Running && !who.is(Role::Admin) {
+        return Err(ApiError::OnlyAdminsResume);
+    }
+    let set =
+        app.directory().set_run_state(&who.by(), scope.clone(), state, asked.reason).await;
+    let set = set.map_err(|error| match state {
+        RunState::Paused | RunState::Killed if holds(&app, &scope, state) => in_force(error),
+        RunState::Running | RunState::Paused | RunState::Killed => error.into(),
+    })?;
     Ok(Json(convert::run_state(set)))
+}
+
+fn holds(app: &App, scope: &Scope, state: RunState) -> bool {
+    let states = app.directory().run_states();
+    states.iter().any(|row| row.scope == *scope && row.state == state)
 }

@@ -151,9 +151,12 @@ impl Vault {
     }
 
     fn current(&self, name: &SecretName) -> Result<Arc<SecretString>, LeaseError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => LeaseError::NoSuch { name: name.clone() },
-            _ => LeaseError::Io { name: name.clone(), source },
+        let failed = |source: io::Error| {
+            if source.kind() == io::ErrorKind::NotFound {
+                LeaseError::NoSuch { name: name.clone() }
+            } else {
+                LeaseError::Io { name: name.clone(), source }
+            }
         };
         let path = self.path(name);
         let mark = FileMark::of(&fs::metadata(&path).map_err(failed)?);

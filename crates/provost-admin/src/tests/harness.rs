@@ -20,6 +20,7 @@ use provost_store::{Bodies, FileJournal, Indexer, Journal, MasterKey, Sealer, St
 use provost_types::{
     Action, Clock, Correlation, ManualClock, Outcome, Plane, Resource, Status, Timestamp, Value,
 };
+use secrecy::ExposeSecret as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
@@ -39,6 +40,13 @@ pub(crate) enum Caller {
     Token(String),
     /// Whoever sends this `Authorization`.
     Header(&'static str),
+}
+
+impl Caller {
+    pub(crate) fn token(self) -> String {
+        let Self::Token(token) = self else { panic!("{self:?} has no token") };
+        token
+    }
 }
 
 /// An installation with the project `finance` and its agent `invoice-bot`.
@@ -179,10 +187,11 @@ impl Server {
         serde_json::from_str(&opened).unwrap()
     }
 
-    /// Has `invoice-bot` ask for `model`, which its policies deny; gives the action's id.
+    /// Has `invoice-bot` ask for `model`. Gives the action's id if it is refused, and what the
+    /// vault lends it as `anthropic` if not.
     pub(crate) async fn act(&self, model: &str) -> String {
         let credential = self.open_session().await.credential.0;
-        let mut gateway = Talk { credential };
+        let mut gateway = Talk { credential, vault: Arc::clone(&self.app.vault) };
         let (reply, mut answers) = Reply::channel(1);
         self.app.pipeline.run(&mut gateway, model.to_owned(), reply).await;
         answers.recv().await.unwrap()
@@ -247,9 +256,11 @@ pub(crate) fn steady(text: &str) -> String {
     steady + rest
 }
 
-/// A protocol in which asking is naming a model, and a refusal is the action's id.
+/// A protocol in which asking is naming a model, a refusal is the action's id, and an answer is
+/// the upstream credential: the very thing a real one must never send.
 struct Talk {
     credential: String,
+    vault: Arc<Vault>,
 }
 
 impl Gateway for Talk {
@@ -283,7 +294,11 @@ impl Gateway for Talk {
         _model: String,
         reply: &mut Reply<String>,
     ) -> Outcome {
-        reply.send(permit.action().to_string()).await.unwrap();
+        let answer = match self.vault.lease(permit, &"anthropic".parse().unwrap()) {
+            Ok(lease) => lease.expose().expose_secret().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        reply.send(answer).await.unwrap();
         Outcome::new(Status::Succeeded)
     }
 

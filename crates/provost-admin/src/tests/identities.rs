@@ -95,7 +95,7 @@ async fn a_key_is_shown_once_and_stops_when_revoked() {
 #[tokio::test]
 async fn a_rotated_key_goes_on_for_its_grace() {
     let server = Server::start().await;
-    let Caller::Token(old) = server.agent_key().await else { unreachable!() };
+    let old = server.agent_key().await.token();
     let keys = server.ok(&Caller::Local, "GET", "/v1/agents/invoice-bot/keys", "").await;
     let keys: List<Key> = serde_json::from_str(&keys).unwrap();
     let path = format!("/v1/keys/{}/rotate", keys.items[0].credential);

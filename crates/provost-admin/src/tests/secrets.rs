@@ -22,6 +22,24 @@ async fn a_value_goes_in_and_does_not_come_out() {
 }
 
 #[tokio::test]
+async fn a_new_value_is_lent_to_the_next_admitted_action() {
+    let server = Server::start().await;
+    let put = async |value: &str| {
+        let body = format!(r#"{{"value":"{value}"}}"#);
+        server.ok(&Caller::Local, "PUT", "/v1/secrets/anthropic", &body).await;
+    };
+    let asked = "claude-sonnet-5";
+    assert!(server.act(asked).await.starts_with("there is no secret `anthropic`"));
+    for value in ["sk-ant-1", "sk-ant-2"] {
+        put(value).await;
+        assert_eq!(server.act(asked).await, value);
+    }
+    assert!(server.act("claude-forbidden-1").await.starts_with("act_"));
+    server.ok(&Caller::Local, "DELETE", "/v1/secrets/anthropic", "").await;
+    assert!(server.act(asked).await.starts_with("there is no secret `anthropic`"));
+}
+
+#[tokio::test]
 async fn a_refused_value_is_not_recorded_and_not_repeated() {
     let server = Server::start().await;
     let says = async |path, body| server.says(&Caller::Local, "PUT", path, body).await;
