@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, AnyPool, ConnectOptions, Connection, Executor, any::AnyPoolOptions,
+    AnyConnection, AnyPool, Connection, Executor, any::AnyPoolOptions,
     sqlite::SqliteConnectOptions,
 };
 
@@ -109,11 +109,21 @@ impl DatabaseFile {
     }
 }
 
-/// The URL of a SQLite database at `path`, with what a URL reserves escaped.
+/// The URL of a SQLite database at the absolute `path`, with what a URL reserves escaped.
 pub fn sqlite_url(path: &Path) -> String {
-    let mut url = SqliteConnectOptions::new().filename(path).to_url_lossy();
-    url.set_query(None);
-    url.into()
+    let mut url = "sqlite://".to_owned();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                url.push(byte.into());
+            }
+            _ => {
+                url.push('%');
+                url.push_str(&hex::encode_upper([byte]));
+            }
+        }
+    }
+    url
 }
 
 /// Opens the database and brings its schema up to date; gives the pool for rows and the pool

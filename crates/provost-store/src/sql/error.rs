@@ -141,25 +141,23 @@ impl StoreError {
 }
 
 fn may_pass(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => {
-            let code = error.code().unwrap_or_default();
-            if error.try_downcast_ref::<SqliteError>().is_some() {
-                code.parse().is_ok_and(sqlite_may_pass)
-            } else if error.try_downcast_ref::<PgDatabaseError>().is_some() {
-                postgres_may_pass(&code)
-            } else {
-                false
-            }
-        }
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => true,
-        _ => false,
+    let Some(answered) = error.as_database_error() else {
+        return matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::BeginFailed
+        );
+    };
+    let code = answered.code().unwrap_or_default();
+    if answered.try_downcast_ref::<SqliteError>().is_some() {
+        code.parse().is_ok_and(sqlite_may_pass)
+    } else {
+        answered.try_downcast_ref::<PgDatabaseError>().is_some() && postgres_may_pass(&code)
     }
 }
 

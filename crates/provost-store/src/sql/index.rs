@@ -231,16 +231,12 @@ impl Transaction {
         let mut open = BTreeMap::new();
         let mut closed = Vec::new();
         for (position, event) in events {
-            match (&event.record, event.subject.action) {
-                (Record::Intent(_), Some(action)) => {
-                    open.entry(action).or_insert(*position);
-                }
-                (Record::Outcome(_), Some(action)) => {
-                    if open.remove(&action).is_none() {
-                        closed.push(action);
-                    }
-                }
-                _ => {}
+            let Some(action) = event.subject.action else { continue };
+            if matches!(event.record, Record::Intent(_)) {
+                open.entry(action).or_insert(*position);
+            }
+            if matches!(event.record, Record::Outcome(_)) && open.remove(&action).is_none() {
+                closed.push(action);
             }
         }
         let open: Vec<_> = open.into_iter().collect();

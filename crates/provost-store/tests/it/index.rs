@@ -1,0 +1,157 @@
+//! The event index: what is found, and how it keeps up.
+
+use provost_ledger::Record;
+use provost_store::{CheckpointRow, EventFilter, Order, StoreError};
+use provost_types::{ActionId, SessionId};
+
+use crate::{
+    database::{facts, open},
+    samples::{action, event, intent, name, numbered, others},
+};
+
+facts![
+    events_are_found_by_each_of_their_features,
+    an_action_is_found_whole,
+    a_batch_may_be_offered_again,
+    a_gap_is_refused,
+    intents_are_open_until_their_outcome,
+    a_cleared_index_is_built_again,
+    batches_of_every_size_are_indexed_whole,
+    the_newest_checkpoint_is_kept,
+];
+
+/// Two actions at 0 to 3, one of each other kind at 4 to 8.
+async fn events_are_found_by_each_of_their_features(url: String) {
+    let store = open(&url).await;
+    let events = action().1.into_iter().chain(action().1).chain(others());
+    store.index_events(&numbered(0, events)).await.unwrap();
+
+    let all = EventFilter::default;
+    let kind = |kind: &str| EventFilter { kind: Some(kind.to_owned()), ..all() };
+    let session = SessionId::new(uuid::Uuid::from_u128(2));
+    for (filter, want) in [
+        (all(), vec![0, 1, 2, 3, 4, 5, 6, 7, 8]),
+        (kind("intent"), vec![0, 2]),
+        (kind("outcome"), vec![1, 3]),
+        (kind("refusal"), vec![4]),
+        (kind("admin"), vec![5]),
+        (kind("session"), vec![6]),
+        (kind("server"), vec![7, 8]),
+        (kind("nothing"), vec![]),
+        (EventFilter { agent: Some(name("bot")), ..all() }, vec![0, 1, 2, 3, 4, 5, 6]),
+        (EventFilter { agent: Some(name("other")), ..all() }, vec![]),
+        (EventFilter { project: Some(name("finance")), ..kind("session") }, vec![6]),
+        (EventFilter { session: Some(session), ..kind("intent") }, vec![0, 2]),
+        (EventFilter { session: Some(SessionId::generate()), ..all() }, vec![]),
+        (EventFilter { from: Some(3), before: Some(6), ..all() }, vec![3, 4, 5]),
+        (EventFilter { from: Some(u64::MAX), ..all() }, vec![]),
+    ] {
+        let mut found = store.events(&filter, Order::OldestFirst, 100).await.unwrap();
+        assert_eq!(found, want, "filter = {filter:?}");
+        found = store.events(&filter, Order::NewestFirst, 2).await.unwrap();
+        let want: Vec<u64> = want.into_iter().rev().take(2).collect();
+        assert_eq!(found, want, "newest two of {filter:?}");
+    }
+}
+
+async fn an_action_is_found_whole(url: String) {
+    let store = open(&url).await;
+    let (first, [intent, outcome]) = action();
+    let (second, between) = action();
+    let events = [intent].into_iter().chain(between).chain([outcome]);
+    store.index_events(&numbered(0, events)).await.unwrap();
+    assert_eq!(store.find_by_action(first).await.unwrap(), [0, 3]);
+    assert_eq!(store.find_by_action(second).await.unwrap(), [1, 2]);
+    assert_eq!(store.find_by_action(ActionId::generate()).await.unwrap(), [0; 0]);
+}
+
+async fn a_batch_may_be_offered_again(url: String) {
+    let store = open(&url).await;
+    assert_eq!(store.indexed_up_to().await.unwrap(), 0);
+    store.index_events(&[]).await.unwrap();
+    let (open_action, [open_intent, _]) = action();
+    let events = numbered(0, action().1.into_iter().chain([open_intent]));
+    store.index_events(&events[..1]).await.unwrap();
+    for batch in [&events[..], &events[..], &events[..1], &events[1..2]] {
+        store.index_events(batch).await.unwrap();
+        assert_eq!(store.indexed_up_to().await.unwrap(), 3);
+        assert_eq!(store.open_intents().await.unwrap(), [(2, open_action)]);
+    }
+}
+
+async fn a_gap_is_refused(url: String) {
+    let store = open(&url).await;
+    let [first, second] = action().1;
+    for (events, indexed, offered) in [
+        (vec![(1, first.clone())], 0, 1),
+        (vec![(0, first.clone()), (2, second.clone())], 1, 2),
+        (vec![(0, first.clone()), (0, second.clone())], 1, 0),
+    ] {
+        let error = store.index_events(&events).await.unwrap_err();
+        let StoreError::Gap { indexed: found, offered: what } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!((found, what), (indexed, offered));
+        assert_eq!(store.indexed_up_to().await.unwrap(), 0, "nothing of the batch is kept");
+    }
+}
+
+async fn intents_are_open_until_their_outcome(url: String) {
+    let store = open(&url).await;
+    let actions: Vec<_> = (0..40).map(|_| action()).collect();
+    let intents = actions.iter().map(|(_, [intent, _])| intent.clone());
+    store.index_events(&numbered(0, intents)).await.unwrap();
+    assert_eq!(store.open_intents().await.unwrap().len(), 40);
+
+    let outcomes = actions[..39].iter().map(|(_, [_, outcome])| outcome.clone());
+    let (newer, [newer_intent, _]) = action();
+    let events = outcomes.chain([newer_intent]).chain(action().1);
+    store.index_events(&numbered(40, events)).await.unwrap();
+    let want = [(39, actions[39].0), (79, newer)];
+    assert_eq!(store.open_intents().await.unwrap(), want);
+}
+
+async fn a_cleared_index_is_built_again(url: String) {
+    let store = open(&url).await;
+    let (open_action, [open_intent, _]) = action();
+    let events = numbered(0, others().into_iter().chain([open_intent]));
+    store.index_events(&events).await.unwrap();
+    store.clear_index().await.unwrap();
+    assert_eq!(store.indexed_up_to().await.unwrap(), 0);
+    assert_eq!(store.open_intents().await.unwrap(), []);
+    store.index_events(&events).await.unwrap();
+    assert_eq!(store.open_intents().await.unwrap(), [(5, open_action)]);
+    let decoded: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    assert_eq!(store.check_index(0, &decoded).await.unwrap(), []);
+}
+
+/// Sizes on both sides of where statements are split.
+async fn batches_of_every_size_are_indexed_whole(url: String) {
+    let store = open(&url).await;
+    let mut next = 0;
+    for size in [1, 2, 3, 127, 255, 256, 257, 513, 1000] {
+        let one = || {
+            let resource = format!("model-{}", "x".repeat(300));
+            event(Some(ActionId::generate()), Record::Intent(intent(&resource)))
+        };
+        store.index_events(&numbered(next, (0..size).map(|_| one()))).await.unwrap();
+        next += size;
+        assert_eq!(store.indexed_up_to().await.unwrap(), next, "size = {size}");
+    }
+    assert_eq!(store.open_intents().await.unwrap().len(), usize::try_from(next).unwrap());
+}
+
+async fn the_newest_checkpoint_is_kept(url: String) {
+    let store = open(&url).await;
+    assert_eq!(store.last_checkpoint().await.unwrap(), None);
+    for (size, note, kept_size, kept_note) in [
+        (5, "five", 5, "five"),
+        (4, "four", 5, "five"),
+        (5, "five, another key", 5, "five, another key"),
+        (6, "six\n\n— x y\n", 6, "six\n\n— x y\n"),
+    ] {
+        store.put_checkpoint(size, note).await.unwrap();
+        let kept = CheckpointRow { size: kept_size, note: kept_note.to_owned() };
+        assert_eq!(store.last_checkpoint().await.unwrap(), Some(kept), "after {note:?}");
+    }
+}
