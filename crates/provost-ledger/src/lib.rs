@@ -28,4 +28,4 @@ pub use proof::{
 };
 pub use source::{Directory, Source, TileError};
 pub use tile::{BundleError, Content, EntryLenError, File, TILE_WIDTH, Tile, split_bundle};
-pub use verify::{FAULTS_MAX, Fault, Report, verify};
+pub use verify::{FAULTS_MAX, Fault, Report, verify, verify_events};

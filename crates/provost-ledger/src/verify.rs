@@ -11,11 +11,13 @@ use crate::{
     CHECKPOINT_PATH, Checkpoint, LedgerVerifier, Source, consistency_proof, verify_consistency,
 };
 
+mod events;
 mod fault;
 mod files;
 mod journal;
 mod tree;
 
+pub use events::verify_events;
 pub use fault::{FAULTS_MAX, Fault};
 
 use fault::Faults;
@@ -36,7 +38,11 @@ pub struct Report {
     pub faults: Vec<Fault>,
 }
 
-/// Verifies the ledger in `source`, of which a server may go on writing meanwhile.
+/// Verifies the ledger in `source`, to which a server may go on writing meanwhile.
+///
+/// Records behind the checkpoint that the journal has are no fault but the unsigned tail: so
+/// does a server leave them that died. What that hides, an older checkpoint put back or the
+/// tail cut off, only a checkpoint that left the machine can show, and that is `since`.
 ///
 /// `since` is an older checkpoint the caller trusts: the ledger must be a continuation of it.
 /// `progress` is told how many entries were looked at so far.
@@ -76,7 +82,7 @@ pub fn verify(
         }
         _ => size,
     };
-    files.check_beyond(signed, &mut faults);
+    files.check_beyond(source, signed, &journal, &mut faults)?;
     let end = journal.check(source, files.end().max(signed), &mut faults)?;
     let unsigned_tail = end.max(files.end()).saturating_sub(size);
     let faults = faults.into_vec();

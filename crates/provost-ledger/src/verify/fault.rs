@@ -1,6 +1,6 @@
 //! What can be wrong with a ledger.
 
-use crate::{NoteError, Tile, TileError};
+use crate::{DecodeError, NoteError, Tile, TileError};
 
 /// Faults that are told apart. Unit: faults. More are only counted.
 pub const FAULTS_MAX: usize = 1000;
@@ -59,6 +59,16 @@ pub enum Fault {
         /// The bundle it is in.
         bundle: Tile,
     },
+    /// A record is what was signed, but not an event.
+    #[error("record {index} in {bundle}: {error}")]
+    NotEvent {
+        /// Its index.
+        index: u64,
+        /// The bundle it is in.
+        bundle: Tile,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
     /// Both a tile and what is below it differ from what was signed.
     #[error("records {first} to {last}: not all below {tile} is what was signed")]
     Below {
@@ -83,11 +93,8 @@ pub enum Fault {
         /// Which.
         tile: Tile,
     },
-    /// A full tile or bundle begins where the checkpoint ends.
-    #[error(
-        "{tile} lies beyond the checkpoint's {size} records: an older checkpoint was put back, \
-         or the server died before it signed and has not run since"
-    )]
+    /// A full tile or bundle of records that neither the checkpoint nor the journal has.
+    #[error("{tile} lies beyond the checkpoint's {size} records: an older one was put back")]
     Beyond {
         /// Which.
         tile: Tile,

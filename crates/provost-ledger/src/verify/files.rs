@@ -1,12 +1,13 @@
 //! Which files there are, and whether those that no walk down the tree meets are in order.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
 };
 
 use super::{
     fault::{Fault, Faults},
+    journal::Journal,
     tree::recompute,
 };
 use crate::{
@@ -38,14 +39,14 @@ impl Files {
     ) -> io::Result<Self> {
         let mut files =
             Self { size, loose: BTreeMap::new(), beyond: Vec::new(), segments: Vec::new() };
-        let mut dirs = vec![String::new()];
-        while let Some(dir) = dirs.pop() {
+        let mut dirs = VecDeque::from([String::new()]);
+        while let Some(dir) = dirs.pop_front() {
             let mut names = source.list(dir.trim_end_matches('/'))?;
             names.sort_unstable();
             for name in names {
                 let path = format!("{dir}{name}");
                 if path.ends_with('/') {
-                    dirs.push(path);
+                    dirs.push_back(path);
                 } else if !files.place(&path) {
                     faults.push(Fault::Unexpected { path });
                 }
@@ -79,11 +80,24 @@ impl Files {
         full.of_width(widths.and_then(BTreeSet::last).copied().unwrap_or(TILE_WIDTH))
     }
 
-    /// Checks full tiles beyond the checkpoint against a later one's size.
-    pub(super) fn check_beyond(&self, size: u64, faults: &mut Faults) {
-        for &tile in self.beyond.iter().filter(|tile| tile.entries().0 >= size) {
-            faults.push(Fault::Beyond { tile, size });
+    /// Checks that full tiles beyond the checkpoint are such as a server leaves that died, or
+    /// is only about to sign: of entries below `signed`, a later checkpoint's size, or of
+    /// entries that the journal still has.
+    pub(super) fn check_beyond(
+        &self,
+        source: &dyn Source,
+        signed: u64,
+        journal: &Journal,
+        faults: &mut Faults,
+    ) -> io::Result<()> {
+        for &tile in &self.beyond {
+            let (first, last) = tile.entries();
+            if last >= signed && !journal.covers(first, last) {
+                faults.push(Fault::Beyond { tile, size: signed });
+            }
+            self.check_unsigned(source, tile, faults)?;
         }
+        Ok(())
     }
 
     /// Checks that tiles of different widths in the same place begin alike, and that those

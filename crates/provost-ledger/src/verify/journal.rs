@@ -56,6 +56,12 @@ impl Journal {
         Ok(Self { segments })
     }
 
+    /// Whether the entries from `first` to `last` are there.
+    pub(super) fn covers(&self, first: u64, last: u64) -> bool {
+        let ends = self.segments.first().zip(self.segments.last());
+        ends.is_some_and(|(oldest, newest)| oldest.first <= first && newest.next > last)
+    }
+
     /// Checks that the segments follow one another and go on where the bundles, which have
     /// `covered` entries, end. Returns how many entries there are with the journal's.
     pub(super) fn check(
