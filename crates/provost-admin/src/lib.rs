@@ -1,7 +1,7 @@
 //! The control API: what the CLI and the console talk to.
 //!
 //! Handlers parse, make one call, and convert what it gives. They hold no rules: who may call
-//! which route is one table ([`routes`]), and everything else is the pipeline's, the vault's
+//! which route is one table, `routes`, and everything else is the pipeline's, the vault's
 //! or the ledger's to say.
 
 mod agents;
