@@ -71,7 +71,7 @@ impl Route {
             "/v1/messages/count_tokens" => Ok(Self::CountTokens),
             "/v1/models" => Ok(Self::Models),
             _ if is_odd(path) => Err(syntax(
-                "the path is written in an unusual way: leave out `%`, `\\`, `//`, `.` and `..`",
+                "the path is written in an unusual way: leave out `%`, `\\`, `//` and `..`",
             )),
             _ => match path.strip_prefix("/v1/models/") {
                 Some(id) if printable(id, MODEL_BYTES_MAX) && !id.contains('/') => {

@@ -12,10 +12,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, response};
-use http_body::Body as HttpBody;
+use http::{HeaderMap, Request, Response, StatusCode, request, response};
 use http_body_util::BodyExt;
-use provost_gateway::{EgressError, HttpAsk, HttpFrame};
+use provost_gateway::{EgressError, HttpAsk, HttpFrame, UpstreamBody};
 use provost_pipeline::{ClientGone, Permit, Reply, ResultSink, Stop};
 use provost_types::{ActionId, Outcome, Status};
 
@@ -41,13 +40,8 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// What is recorded when the client leaves.
 const CLIENT_LEFT: &str = "the client left";
 
-/// What is recorded, and said, when the upstream does not end its answer.
-const CUT_OFF: &str = "The upstream broke off its answer";
-
-/// The body of an answer as it comes in.
-trait Incoming: HttpBody<Data = Bytes, Error: Display> + Send + Unpin {}
-
-impl<B: HttpBody<Data = Bytes, Error: Display> + Send + Unpin> Incoming for B {}
+/// What is recorded when a stream ends without its last event.
+const HALF: &str = "the upstream ended its stream in the middle of a message";
 
 /// Does what `permit` is for.
 pub(crate) async fn execute(
@@ -58,7 +52,7 @@ pub(crate) async fn execute(
 ) -> Outcome {
     let NoAnswer { told, outcome } = match begin(plane, permit, ask, reply).await {
         Ok((response, body)) => return pass_on(permit, reply, response, body).await,
-        Err(no_answer) => no_answer,
+        Err(no_answer) => *no_answer,
     };
     if let Some(told) = told
         && reply.send(HttpFrame::Whole(told.response())).await.is_err()
@@ -77,24 +71,38 @@ struct NoAnswer {
 
 impl NoAnswer {
     /// Asking again does not mend it.
-    fn broken(action: ActionId, why: &impl Display) -> Self {
+    fn broken(action: ActionId, why: &impl Display) -> Box<Self> {
         let why = why.to_string();
-        let told = Some(Told::broken(&why, action));
-        Self { told, outcome: Outcome::because(Status::Failed, why) }
+        let told = Some(Told::broken(why.clone(), action));
+        Box::new(Self { told, outcome: Outcome::because(Status::Failed, why) })
     }
 
-    fn stopped(action: ActionId, stop: &Stop) -> Self {
+    fn stopped(action: ActionId, stop: &Stop) -> Box<Self> {
+        let told = Some(Told::stop(stop, action));
         let outcome = Outcome::because(Status::Aborted, stop.sentence());
-        Self { told: Some(Told::stop(stop, action)), outcome }
+        Box::new(Self { told, outcome })
     }
 
-    fn unreached(action: ActionId, error: &EgressError) -> Self {
+    fn client_left() -> Box<Self> {
+        Box::new(Self { told: None, outcome: Outcome::because(Status::Aborted, CLIENT_LEFT) })
+    }
+
+    fn unreached(action: ActionId, error: &EgressError) -> Box<Self> {
         tracing::warn!(%action, %error, "upstream not reached");
         let status = match error {
-            _ => StatusCode::BAD_GATEWAY,
+            EgressError::ConnectTimeout(_)
+            | EgressError::HeadTimeout { .. }
+            | EgressError::Silent { .. } => StatusCode::GATEWAY_TIMEOUT,
+            EgressError::Target(_)
+            | EgressError::Unresolved(_)
+            | EgressError::Refused(_)
+            | EgressError::Tls(_)
+            | EgressError::Reset(_)
+            | EgressError::Protocol(_) => StatusCode::BAD_GATEWAY,
         };
-        let told = Told::failed(status, &error.to_string(), action);
-        Self { told: Some(told), outcome: Outcome::because(Status::Failed, error.to_string()) }
+        let told = Told::failed(status, format!("There is no answer: {error}."), action);
+        let outcome = Outcome::because(Status::Failed, error.to_string());
+        Box::new(Self { told: Some(told), outcome })
     }
 }
 
@@ -104,25 +112,25 @@ async fn begin(
     permit: &Permit,
     ask: HttpAsk,
     reply: &Reply<HttpFrame>,
-) -> Result<(Response<impl Incoming + use<>>, Body), NoAnswer> {
+) -> Result<(Response<UpstreamBody>, Body), Box<NoAnswer>> {
     let action = permit.action();
-    let request = request(plane, permit, ask)?;
+    // What is left of `ask` is the body's room, held until the body was sent.
+    let HttpAsk { parts, body, .. } = ask;
+    let request = request(plane, permit, parts, body)?;
     let answered = tokio::select! {
         biased;
         stop = permit.stopped() => return Err(NoAnswer::stopped(action, &stop)),
-        () = reply.gone() => {
-            let outcome = Outcome::because(Status::Aborted, CLIENT_LEFT);
-            return Err(NoAnswer { told: None, outcome });
-        }
+        () = reply.gone() => return Err(NoAnswer::client_left()),
         answered = plane.upstream.send(permit, request) => answered,
     };
     let response = answered.map_err(|error| NoAnswer::unreached(action, &error))?;
     match head::judge(response.status(), response.headers(), &plane.secret) {
         Ok(body) => Ok((response, body)),
         Err(unfit) => {
-            tracing::error!(%action, status = response.status().as_u16(), %unfit, "answer withheld");
+            let status = response.status();
+            tracing::error!(%action, %status, %unfit, "answer withheld");
             let mut no_answer = NoAnswer::broken(action, &unfit);
-            note_head(&mut no_answer.outcome, response.status(), response.headers());
+            note_head(&mut no_answer.outcome, status, response.headers());
             Err(no_answer)
         }
     }
@@ -132,18 +140,20 @@ async fn begin(
 fn request(
     plane: &LlmPlane,
     permit: &Permit,
-    ask: HttpAsk,
-) -> Result<Request<Bytes>, NoAnswer> {
+    parts: request::Parts,
+    body: Bytes,
+) -> Result<Request<Bytes>, Box<NoAnswer>> {
     let action = permit.action();
     let lease = plane.vault.lease(permit, &plane.secret).map_err(|error| {
         tracing::error!(%action, %error, "no upstream credential");
         NoAnswer::broken(action, &format_args!("Provost cannot ask the upstream: {error}"))
     })?;
-    let HttpAsk { parts, body } = ask;
     let headers = head::onward(parts.headers, lease.expose()).ok_or_else(|| {
         tracing::error!(%action, secret = %plane.secret, "credential does not fit a header");
-        let why = format!("Provost's own credential is unusable; the operator must run `provost secret set {}`", plane.secret);
-        NoAnswer::broken(action, &why)
+        NoAnswer::broken(action, &format_args!(
+            "Provost's own credential is none; the operator must run `provost secret set {}`",
+            plane.secret
+        ))
     })?;
     let mut request = Request::new(body);
     *request.method_mut() = parts.method;
@@ -156,7 +166,7 @@ fn request(
 async fn pass_on(
     permit: &Permit,
     reply: &mut Reply<HttpFrame>,
-    response: Response<impl Incoming>,
+    response: Response<UpstreamBody>,
     body: Body,
 ) -> Outcome {
     let action = permit.action();
@@ -164,6 +174,7 @@ async fn pass_on(
     let mut outcome = Outcome::new(Status::Succeeded);
     note_head(&mut outcome, parts.status, &parts.headers);
     parts.headers = head::back(parts.headers, body.form);
+    (parts.version, parts.extensions) = Default::default(); // the upstream connection's own
     name_action(&mut parts.headers, action);
 
     let mut passing = Passing::new(permit, reply, parts.status, body);
@@ -196,7 +207,8 @@ struct Passing<'a> {
 
 /// Why an answer was not passed to its end.
 enum Cut {
-    Upstream,
+    /// By the upstream, in these words.
+    Upstream(String),
     Stopped(Stop),
     ClientLeft,
 }
@@ -229,7 +241,7 @@ impl<'a> Passing<'a> {
     async fn pass(
         &mut self,
         head: response::Parts,
-        mut upstream: impl Incoming,
+        mut upstream: UpstreamBody,
     ) -> Result<(), Cut> {
         let permit = self.permit;
         let mut stopped = pin!(permit.stopped());
@@ -253,7 +265,7 @@ impl<'a> Passing<'a> {
     /// The next bytes of the upstream's; `None` at the end, if it is one.
     async fn next(
         &mut self,
-        upstream: &mut impl Incoming,
+        upstream: &mut UpstreamBody,
         mut stopped: Pin<&mut impl Future<Output = Stop>>,
     ) -> Result<Option<Bytes>, Cut> {
         loop {
@@ -274,10 +286,10 @@ impl<'a> Passing<'a> {
                 Some(Err(_)) if self.form == Form::Stream && self.decoder.seen().said_all() => {
                     return Ok(None);
                 }
-                None => return Err(Cut::Upstream),
+                None => return Err(Cut::Upstream(HALF.to_owned())),
                 Some(Err(error)) => {
                     tracing::warn!(action = %self.permit.action(), %error, "answer cut off");
-                    return Err(Cut::Upstream);
+                    return Err(Cut::Upstream(error.to_string()));
                 }
             }
         }
@@ -314,7 +326,10 @@ impl<'a> Passing<'a> {
     async fn last_words(&mut self, cut: &Cut) {
         let action = self.permit.action();
         let told = match cut {
-            Cut::Upstream => Told::failed(StatusCode::BAD_GATEWAY, CUT_OFF, action),
+            Cut::Upstream(why) => {
+                let message = format!("This answer is not complete: {why}.");
+                Told::failed(StatusCode::BAD_GATEWAY, message, action)
+            }
             Cut::Stopped(stop) => Told::stop(stop, action),
             Cut::ClientLeft => return,
         };
@@ -339,7 +354,7 @@ impl<'a> Passing<'a> {
         let seen = self.decoder.end();
         (outcome.status, outcome.reason) = match passed {
             Ok(()) => seen.verdict(self.status),
-            Err(Cut::Upstream) => (Status::Failed, Some(CUT_OFF.to_owned())),
+            Err(Cut::Upstream(why)) => (Status::Failed, Some(why)),
             Err(Cut::Stopped(stop)) => (Status::Aborted, Some(stop.sentence().to_owned())),
             Err(Cut::ClientLeft) => (Status::Aborted, Some(CLIENT_LEFT.to_owned())),
         };

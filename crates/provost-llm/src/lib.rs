@@ -9,13 +9,15 @@
 mod classify;
 mod execute;
 mod present;
+mod probe;
 mod refuse;
 mod wire;
 
 use std::sync::Arc;
 
-use provost_gateway::{HttpAsk, HttpFrame, HttpPlane, Upstream};
-use provost_pipeline::{Gateway, Malformed, Permit, Presented, Refusal, Reply};
+use http::request;
+use provost_gateway::{Governed, HttpAsk, HttpFrame, HttpPlane, Serve, Upstream};
+use provost_pipeline::{Gateway, Malformed, Permit, Pipeline, Presented, Refusal, Reply};
 use provost_secrets::{SecretName, Vault};
 use provost_types::{Action, Outcome};
 
@@ -42,7 +44,35 @@ impl HttpPlane for LlmPlane {
     }
 }
 
-/// One connection's gateway; keeps nothing between requests.
+/// What a listener of the llm plane serves: actions through the pipeline, probes without.
+#[derive(Clone, Debug)]
+pub struct LlmService(Governed<LlmPlane>);
+
+impl LlmService {
+    /// Serves `plane` through `pipeline`.
+    pub fn new(pipeline: Arc<Pipeline>, plane: LlmPlane) -> Self {
+        Self(Governed { pipeline, plane })
+    }
+}
+
+impl Serve for LlmService {
+    async fn run(&self, ask: HttpAsk, mut reply: Reply<HttpFrame>) {
+        match probe::answer(&ask.parts) {
+            Some(yes) => drop(reply.send(HttpFrame::Whole(yes)).await),
+            None => self.0.run(ask, reply).await,
+        }
+    }
+
+    async fn refuse(&self, head: request::Parts, malformed: Malformed) -> HttpFrame {
+        self.0.refuse(head, malformed).await
+    }
+
+    async fn note_headless(&self, malformed: Malformed) {
+        self.0.note_headless(malformed).await;
+    }
+}
+
+/// One request's gateway; keeps nothing.
 #[derive(Clone, Debug)]
 pub struct Llm {
     plane: LlmPlane,

@@ -73,16 +73,16 @@ impl Told {
     }
 
     /// The upstream failed in a way that may pass.
-    pub(crate) fn failed(status: StatusCode, message: &str, action: ActionId) -> Self {
+    pub(crate) fn failed(status: StatusCode, message: String, action: ActionId) -> Self {
         let form = Form { status, kind: "api_error", again: Again::Unsaid };
-        Self { form, message: message.to_owned(), action }
+        Self { form, message, action }
     }
 
     /// The upstream failed in a way that asking again does not mend.
-    pub(crate) fn broken(message: &str, action: ActionId) -> Self {
+    pub(crate) fn broken(message: String, action: ActionId) -> Self {
         let form =
             Form { status: StatusCode::BAD_GATEWAY, kind: "api_error", again: Again::Never };
-        Self { form, message: message.to_owned(), action }
+        Self { form, message, action }
     }
 
     /// As a whole reply.

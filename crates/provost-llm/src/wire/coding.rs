@@ -1,4 +1,4 @@
-//! Content codings of answers: the bytes pass as they are, a decoder beside them feeds the watch.
+//! Content codings of answers: the bytes pass as they are, and are decoded beside that.
 //!
 //! We ask upstreams for `identity`; this is for those that compress all the same. What is
 //! decoded is never kept, only read, and no more of it than [`DECODED_BYTES_MAX`].
@@ -62,7 +62,7 @@ pub(crate) struct Decoder {
 }
 
 enum Inner {
-    Identity(Sink),
+    Identity(Box<Sink>),
     Gzip(Box<MultiGzDecoder<Sink>>),
     Deflate(Box<ZlibDecoder<Sink>>),
     Brotli(Box<BrotliDecoder<Sink>>),
@@ -74,7 +74,7 @@ impl Decoder {
     pub(crate) fn new(coding: Coding, watch: Watch) -> Self {
         let mut sink = Sink { watch, decoded: 0 };
         let inner = match coding {
-            Coding::Identity => Inner::Identity(sink),
+            Coding::Identity => Inner::Identity(Box::new(sink)),
             Coding::Gzip => Inner::Gzip(Box::new(MultiGzDecoder::new(sink))),
             Coding::Deflate => Inner::Deflate(Box::new(ZlibDecoder::new(sink))),
             Coding::Brotli => {
@@ -84,7 +84,7 @@ impl Decoder {
                 Ok(decoder) => Inner::Zstd(Box::new(ZstdDecoder::new(sink, decoder))),
                 Err(_no_memory) => {
                     sink.watch.give_up(Unread::Compression);
-                    Inner::Identity(sink)
+                    Inner::Identity(Box::new(sink))
                 }
             },
         };

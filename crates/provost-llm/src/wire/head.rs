@@ -95,7 +95,7 @@ pub(crate) enum Unfit {
     /// 401: as it stands, the agent would think that its own key is bad.
     #[error(
         "The upstream refused Provost's own credential, not yours; \
-         the operator must run `provost secret set {secret}`"
+         the operator must run `provost secret set {secret}`."
     )]
     Credential {
         /// The credential's name.
@@ -104,20 +104,20 @@ pub(crate) enum Unfit {
     /// 403: likewise.
     #[error(
         "The upstream does not let Provost's own credential do this; \
-         the operator must look at what `{secret}` is allowed"
+         the operator must look at what `{secret}` is allowed."
     )]
     Forbidden {
         /// The credential's name.
         secret: SecretName,
     },
     /// 3xx: clients follow, with their credential and the body, to where Provost is not.
-    #[error("The upstream sent a redirect, which Provost does not follow")]
+    #[error("The upstream sent a redirect, which Provost does not follow.")]
     Redirect,
     /// An encoding that cannot be read beside the stream.
-    #[error("The upstream encoded its answer in a way Provost cannot read")]
+    #[error("The upstream encoded its answer in a way Provost cannot read.")]
     Coding,
     /// 2xx, but no Messages answer: SDKs would report success with rubbish.
-    #[error("The upstream answered with neither JSON nor an event stream")]
+    #[error("The upstream answered with neither JSON nor an event stream.")]
     Form,
 }
 

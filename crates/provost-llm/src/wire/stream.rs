@@ -1,4 +1,4 @@
-//! Server-sent events, read beside the stream: where each event ends, and what a few of them say.
+//! Server-sent events, read beside the stream: where each ends, and what a few of them say.
 //!
 //! Clients act on an event when the blank line after it arrives, so the tail of an event can
 //! be held back until its end without anybody noticing. What was sent is then always whole

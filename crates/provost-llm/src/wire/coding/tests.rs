@@ -16,7 +16,7 @@ const ANSWER: &[u8] = br#"{"type":"message","model":"m","usage":{"output_tokens"
 /// `ANSWER` in brotli: one uncompressed meta-block, then the empty last one (RFC 7932 §9.2).
 fn brotli(plain: &[u8]) -> Vec<u8> {
     // WBITS 16 (one zero bit), ISLAST 0, MNIBBLES 4, MLEN - 1, ISUNCOMPRESSED 1.
-    let length = u32::try_from(plain.len() - 1).unwrap();
+    let length = u32::try_from(plain.len()).unwrap().saturating_sub(1);
     let header = (length << 4) | (1 << 20);
     [&header.to_le_bytes()[..3], plain, &[0b11]].concat()
 }

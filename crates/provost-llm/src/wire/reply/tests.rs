@@ -7,12 +7,13 @@ use super::{Seen, TEXT_CHARS_MAX, TOOL_USES_MAX, Unread, WHOLE_BYTES_MAX, Watch}
 
 const STREAM: &str = concat!(
     "event: message_start\n",
-    r#"data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","#,
-    r#""model":"claude-opus-5-5","content":[],"stop_reason":null,"usage":{"input_tokens":25,"#,
+    r#"data: {"type":"message_start","message":{"id":"msg_1","type":"message","#,
+    r#""role":"assistant","model":"claude-opus-5-5","content":[],"stop_reason":null,"#,
+    r#""usage":{"input_tokens":25,"#,
     r#""cache_creation_input_tokens":7,"cache_read_input_tokens":11,"output_tokens":1}}}"#,
     "\n\n",
     "event: content_block_start\n",
-    r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+    r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text"}}"#,
     "\n\n",
     "event: ping\ndata: {\"type\": \"ping\"}\n\n",
     "event: content_block_delta\ndata: not even JSON\n\n",
@@ -68,7 +69,8 @@ fn a_stream_is_read_beside_its_bytes() {
 
 #[test]
 fn a_whole_answer_is_read_at_its_end() {
-    let message = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-opus-5-5",
+    let message = r#"{"id":"msg_1","type":"message","role":"assistant",
+        "model":"claude-opus-5-5",
         "content":[{"type":"text","text":"x"},{"type":"tool_use","id":"toolu_1","name":"Bash",
         "input":{"type":"tool_use","id":"no","name":"no"}}],"stop_reason":"tool_use",
         "usage":{"input_tokens":25,"cache_creation_input_tokens":7,"output_tokens":89,
@@ -104,7 +106,7 @@ fn counts_only_grow_and_stay_exact() {
             Some(Usage { output: 3, ..Usage::default() }),
         ),
         (
-            r#"{"type":"message_start","message":{"usage":{"input_tokens":18446744073709551615}}}"#,
+            r#"{"type":"message_delta","usage":{"input_tokens":18446744073709551615}}"#,
             Some(Usage { input: (1 << 53) - 1, ..Usage::default() }),
         ),
         (r#"{"type":"message_delta"}"#, None),

@@ -29,14 +29,14 @@ fn what_is_decided_on_is_read_and_the_rest_is_left_alone() {
         (r#"{"mod\u0065l":"\u006d"}"#, named("m")),
         // Unknown fields, unknown roles, and keys given twice where we decide nothing.
         (
-            r#"{"model":"m","messages":[{"role":"system","model":"x","model":"y"}],"k":1,"k":2}"#,
+            r#"{"model":"m","messages":[{"role":"system","model":1,"model":2}],"k":1,"k":2}"#,
             named("m"),
         ),
         (r#"{"model":"m","metadata":{"user_id":"someone"}}"#, named("m")),
         (r#"{"model":"m","metadata":{"user_id":7}}"#, named("m")),
         (r#"{"model":"m","metadata":"x"}"#, named("m")),
         (
-            r#"{"model":"m","metadata":{"user_id":"{\"device_id\":\"d\",\"session_id\":\"s1\"}"}}"#,
+            r#"{"model":"m","metadata":{"user_id":"{\"device_id\":1,\"session_id\":\"s1\"}"}}"#,
             Request { client_session: Some("s1".to_owned()), ..named("m") },
         ),
         // An id that would not print is dropped, not refused.
@@ -128,7 +128,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_inside_an_object_panic(inside in r#"["\\{}\[\],:a-z0-9.\-\u{0}-\u{ff}]{0,80}"#) {
+    fn no_bytes_inside_an_object_panic(
+        inside in r#"["\\{}\[\],:a-z0-9.\-\u{0}-\u{ff}]{0,80}"#,
+    ) {
         let _read = read(format!(r#"{{"model":{inside}}}"#).as_bytes());
     }
 
@@ -140,11 +142,13 @@ proptest! {
         max_tokens in 0..=super::MAX_TOKENS_MAX,
         tools in 0_usize..5,
     ) {
+        let tool = serde_json::json!({"name": "t", "input_schema": {"max_tokens": -1}});
         let body = serde_json::json!({
-            "tools": vec![serde_json::json!({"name": "t", "input_schema": {"max_tokens": -1}}); tools],
-            "max_tokens": max_tokens, "stream": stream, "model": model,
+            "tools": vec![tool; tools], "max_tokens": max_tokens,
+            "stream": stream, "model": model,
         });
-        let want = Request { model, stream, max_tokens: Some(max_tokens), tools, client_session: None };
+        let max_tokens = Some(max_tokens);
+        let want = Request { model, stream, max_tokens, tools, client_session: None };
         prop_assert_eq!(read(body.to_string().as_bytes()), Ok(want));
     }
 }

@@ -8,13 +8,13 @@ use super::{Events, HELD_BYTES_MAX, LINE_BYTES_MAX, WholeEvents};
 /// The data of each event read, and how many bytes belong to whole events.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, usize) {
     let mut events = Events::default();
-    let (mut data, mut whole, mut passed) = (Vec::new(), 0, 0);
+    let (mut data, mut whole, mut passed) = (Vec::new(), 0, 0_usize);
     for piece in pieces {
         let end = events.feed(piece, |event| {
             data.push(String::from_utf8_lossy(event).into_owned());
         });
-        whole = end.map_or(whole, |end| passed + end);
-        passed += piece.len();
+        whole = end.map_or(whole, |end| end.saturating_add(passed));
+        passed = passed.saturating_add(piece.len());
     }
     (data, whole)
 }
@@ -114,7 +114,10 @@ fn streams() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn the_cut_does_not_matter(stream in streams(), cuts in prop::collection::vec(0_usize..400, 0..8)) {
+    fn the_cut_does_not_matter(
+        stream in streams(),
+        cuts in prop::collection::vec(0_usize..400, 0..8),
+    ) {
         let bytes = stream.as_bytes();
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
         cuts.extend([0, bytes.len()]);
@@ -125,7 +128,8 @@ proptest! {
         prop_assert_eq!(read(bytes.chunks(1)), read([bytes]));
 
         // What passes, and what is held at the end, are the bytes that came.
-        let (mut events, mut gate, mut sent) = (Events::default(), WholeEvents::default(), Vec::new());
+        let (mut events, mut gate) = (Events::default(), WholeEvents::default());
+        let mut sent = Vec::new();
         for piece in pieces {
             let whole = events.feed(piece, |_| {});
             sent.extend(gate.pass(Bytes::copy_from_slice(piece), whole).concat());
