@@ -13,14 +13,14 @@ use crate::step;
 /// Outside crates that only some of ours may name, and whose they are.
 const OWNERS: &[(&str, &[&str])] = &[
     ("age", &["provost-secrets", "provost-store"]),
-    ("axum", &["provost", "provost-admin"]),
+    ("axum", &["provost-admin"]),
     ("cedar-policy", &["provost-decide"]),
     ("clap", &["provost"]),
     ("ed25519-dalek", &["provost-ledger"]),
     ("hyper", &["provost", "provost-gateway", "provost-scripted"]),
-    ("hyper-rustls", &["provost-gateway"]),
+    ("hyper-rustls", &["provost", "provost-gateway"]),
     ("nix", &["provost"]),
-    ("rustls", &["provost-gateway"]),
+    ("rustls", &["provost", "provost-gateway"]),
     ("sqlx", &["provost-store"]),
     ("tokio-rustls", &["provost-gateway"]),
     ("tracing-subscriber", &["provost"]),
@@ -28,9 +28,9 @@ const OWNERS: &[(&str, &[&str])] = &[
 
 /// Longest source file, its tests not counted. Unit: lines.
 const FILE_LINES_MAX: usize = 600;
-/// Longest line. Unit: characters. Source: `max_width` in rustfmt.toml, which leaves comments
-/// and whatever stands around a long string as they are.
-const LINE_CHARS_MAX: usize = 96;
+/// Longest line of a comment. Unit: characters. Source: `max_width` in rustfmt.toml, which
+/// settles code and leaves comments as they are.
+const COMMENT_CHARS_MAX: usize = 96;
 /// Files that may be longer than [`FILE_LINES_MAX`], each with its reason. Only ever shrinks.
 const LONG_FILES: &[(&str, &str)] = &[];
 /// Module names that say nothing about what is inside.
@@ -176,8 +176,9 @@ fn file_faults(path: &str, text: &str) -> Vec<String> {
     }
     for (number, line) in (1_usize..).zip(text.lines()) {
         let chars = line.chars().count();
-        if chars > LINE_CHARS_MAX && !line.contains(['"', '#']) && !line.contains("://") {
-            faults.push(format!("{path}:{number}: {chars} characters in a line"));
+        let is_comment = line.trim_start().starts_with("//");
+        if is_comment && chars > COMMENT_CHARS_MAX && !line.contains("://") {
+            faults.push(format!("{path}:{number}: a comment of {chars} characters"));
         }
     }
     faults
@@ -220,9 +221,13 @@ mod tests {
             ("src/utils.rs", lines(9), Some("does not say what is inside")),
             ("src/wire.rs", lines(FILE_LINES_MAX), Some("lines without tests")),
             ("src/wire.rs", tests + &"x\n".repeat(FILE_LINES_MAX), None),
-            ("src/wire.rs", lines(1) + &"x".repeat(97), Some("src/wire.rs:3: 97 characters")),
+            (
+                "src/wire.rs",
+                lines(1) + "//" + &"x".repeat(95),
+                Some("src/wire.rs:3: a comment of 97"),
+            ),
             ("src/wire.rs", lines(1) + "// https://" + &"x".repeat(97), None),
-            ("src/wire.rs", lines(1) + "\"" + &"x".repeat(97), None),
+            ("src/wire.rs", lines(1) + &"x".repeat(97), None),
         ] {
             let faults = file_faults(path, &text);
             match want {

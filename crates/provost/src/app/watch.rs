@@ -1,0 +1,83 @@
+//! What keeps the server from doing its work, looked for every second.
+//!
+//! Looking is also what recovers: a journal that failed is tried again here, so that a disk
+//! that can be written again needs neither a restart nor a request.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use provost_admin::LedgerReader;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What keeps the server from doing its work. Cheap to clone: clones share one list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Obstacles(Arc<ArcSwap<Vec<String>>>);
+
+impl Obstacles {
+    /// One sentence each; none when the server is ready.
+    pub(crate) fn sentences(&self) -> Vec<String> {
+        self.0.load().as_ref().clone()
+    }
+}
+
+/// Looks for obstacles until `stop`, and keeps each newly signed checkpoint in the database
+/// too, where it can be missed if somebody cuts the ledger back.
+pub(crate) fn start(
+    ledger: &LedgerReader,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Obstacles {
+    let obstacles = Obstacles::default();
+    let watch = Watch { ledger: ledger.clone(), obstacles: obstacles.clone(), kept: 0 };
+    tasks.spawn(watch.run(stop.clone()));
+    obstacles
+}
+
+struct Watch {
+    ledger: LedgerReader,
+    obstacles: Obstacles,
+    /// Size of the newest checkpoint that is in the database.
+    kept: u64,
+}
+
+impl Watch {
+    async fn run(mut self, stop: CancellationToken) {
+        loop {
+            self.look().await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn look(&mut self) {
+        let LedgerReader { journal, sealer, store, .. } = &self.ledger;
+        let obstacles = [
+            obstacle("the ledger cannot be written", journal.probe().await),
+            obstacle("the ledger cannot be sealed", sealer.health()),
+            obstacle("the database cannot be used", store.health().await),
+        ];
+        self.obstacles.0.store(Arc::new(obstacles.into_iter().flatten().collect()));
+        self.keep_checkpoint().await;
+    }
+
+    async fn keep_checkpoint(&mut self) {
+        let head = self.ledger.sealer.heads().borrow().clone();
+        let Some(head) = head.filter(|head| head.checkpoint.size > self.kept) else { return };
+        match self.ledger.store.put_checkpoint(head.checkpoint.size, &head.note).await {
+            Ok(()) => self.kept = head.checkpoint.size,
+            Err(error) => tracing::error!(%error, "checkpoint not kept in the database yet"),
+        }
+    }
+}
+
+/// The sentence, if there is an error; its cause is for the log alone.
+fn obstacle<E: std::error::Error>(sentence: &str, looked: Result<(), E>) -> Option<String> {
+    let error = looked.err()?;
+    tracing::error!(%error, "{sentence}");
+    Some(sentence.to_owned())
+}

@@ -1,0 +1,209 @@
+//! Events in words: one line for a list, several for one on its own.
+
+use provost_api::{Event, Proof};
+use serde_json::Value;
+
+/// One event on one line.
+pub(crate) fn line(event: &Event) -> String {
+    let entry = Entry(event);
+    let about = match entry.text("/subject/agent") {
+        "" => String::new(),
+        agent => format!(" {agent}"),
+    };
+    let action = match entry.text("/subject/action") {
+        "" => String::new(),
+        action => format!("  {action}"),
+    };
+    let (Event { index, at, kind, .. }, sentence) = (event, entry.sentence());
+    format!("{index:>7}  {at}  {kind:<7}{about} {sentence}{action}")
+}
+
+/// One event whole: its line, then every field; then its proof.
+pub(crate) fn whole(event: &Event, proof: Option<&Proof>) -> String {
+    let mut text = line(event);
+    text.push('\n');
+    let entry = serde_json::to_string_pretty(&event.entry).unwrap_or_default();
+    text.extend(entry.lines().map(|line| format!("    {line}\n")));
+    if let Some(proof) = proof {
+        text.push_str("    proven to be in the ledger that this checkpoint signs:\n");
+        text.extend(proof.checkpoint.lines().map(|line| format!("      {line}\n")));
+        text.push_str("    by the hashes beside its way to the root:\n");
+        text.extend(proof.hashes.iter().map(|hash| format!("      {hash}\n")));
+    }
+    text
+}
+
+/// Reads an entry leniently: what is not there is empty.
+struct Entry<'a>(&'a Event);
+
+impl Entry<'_> {
+    fn sentence(&self) -> String {
+        match self.0.kind.as_str() {
+            "intent" => {
+                let verdict = self.text("/record/intent/decision/verdict");
+                let policies = self.list("/record/intent/decision/policies");
+                format!("{}: {verdict} by {policies}", self.asked("/record/intent"))
+            }
+            "outcome" => self.outcome(),
+            "refusal" => {
+                let (code, reason) =
+                    (self.text("/record/refusal/code"), self.text("/record/refusal/reason"));
+                match self.asked("/record/refusal/intent") {
+                    asked if asked.is_empty() => format!("{code}: {reason}"),
+                    asked => format!("{asked}: {code}: {reason}"),
+                }
+            }
+            "admin" => {
+                let [by, verb, subject] = ["by", "verb", "subject"]
+                    .map(|one| self.text(&format!("/record/admin/{one}")));
+                format!("{by} {verb} {subject}")
+            }
+            "session" => match self.text("/record/session/ended/reason") {
+                "" => format!("began, opened by {}", self.text("/record/session/started/by")),
+                reason => format!("ended: {reason}"),
+            },
+            "server" => self.server(),
+            _ => String::new(),
+        }
+    }
+
+    /// `llm message claude-sonnet-5`
+    fn asked(&self, intent: &str) -> String {
+        let words =
+            ["plane", "verb", "resource_id"].map(|one| self.text(&format!("{intent}/{one}")));
+        words.join(" ").trim().to_owned()
+    }
+
+    fn outcome(&self) -> String {
+        let mut words = vec![self.text("/record/outcome/status").to_owned()];
+        words.extend(self.number("/record/outcome/code").map(|code| code.to_string()));
+        if let Some(output) = self.number("/record/outcome/usage/output") {
+            let input: u64 = ["input", "cache_read", "cache_write"]
+                .iter()
+                .filter_map(|one| self.number(&format!("/record/outcome/usage/{one}")))
+                .fold(0, u64::saturating_add);
+            words.push(format!("{input} tokens in, {output} out"));
+        }
+        let tools = self.tools();
+        if !tools.is_empty() {
+            words.push(format!("asks for {tools}"));
+        }
+        match self.text("/record/outcome/reason") {
+            "" => {}
+            reason => words.push(format!("because {reason}")),
+        }
+        words.join(", ")
+    }
+
+    fn server(&self) -> String {
+        if let Some(recovered) = self.number("/record/server/started/recovered") {
+            let version = self.text("/record/server/started/version");
+            return format!("server {version} began, {recovered} unknown outcomes closed");
+        }
+        match self
+            .0
+            .entry
+            .get("record")
+            .and_then(|record| record.pointer("/server/clock_stepped/by_us"))
+        {
+            Some(by) => format!("the clock was set by {by} µs"),
+            None => "server ended".to_owned(),
+        }
+    }
+
+    fn tools(&self) -> String {
+        let uses = self.at("/record/outcome/tool_uses").and_then(Value::as_array);
+        let names = uses.into_iter().flatten().filter_map(|one| one.get("name")?.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    fn list(&self, pointer: &str) -> String {
+        let items = self.at(pointer).and_then(Value::as_array);
+        let names: Vec<_> = items.into_iter().flatten().filter_map(Value::as_str).collect();
+        if names.is_empty() { "no policy".to_owned() } else { names.join(", ") }
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        self.at(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn number(&self, pointer: &str) -> Option<u64> {
+        self.at(pointer).and_then(Value::as_u64)
+    }
+
+    /// The value at a JSON pointer (RFC 6901).
+    fn at(&self, pointer: &str) -> Option<&Value> {
+        let rest = pointer.strip_prefix('/')?;
+        let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let value = self.0.entry.get(first)?;
+        if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provost_api::Event;
+    use serde_json::json;
+
+    use super::line;
+
+    #[test]
+    fn every_kind_of_event_is_a_sentence() {
+        let intent = json!({
+            "plane": "llm", "verb": "message", "resource_id": "claude-sonnet-5",
+            "decision": {"verdict": "allow", "policies": ["models"]},
+        });
+        for (record, want) in [
+            (
+                json!({"intent": intent}),
+                "intent  bot llm message claude-sonnet-5: allow by models  act_1",
+            ),
+            (
+                json!({"outcome": {"status": "succeeded", "code": 200, "tool_uses": [{"id": "t", "name": "Bash"}],
+                                   "usage": {"input": 3, "cache_read": 4, "cache_write": 0, "output": 5}}}),
+                "outcome bot succeeded, 200, 7 tokens in, 5 out, asks for Bash  act_1",
+            ),
+            (
+                json!({"outcome": {"status": "aborted", "tool_uses": [], "reason": "killed"}}),
+                "outcome bot aborted, because killed  act_1",
+            ),
+            (
+                json!({"refusal": {"code": "denied", "reason": "nothing permits it", "intent": intent}}),
+                "refusal bot llm message claude-sonnet-5: denied: nothing permits it  act_1",
+            ),
+            (
+                json!({"refusal": {"code": "malformed", "reason": "not JSON"}}),
+                "refusal bot malformed: not JSON  act_1",
+            ),
+            (
+                json!({"admin": {"by": "human/ada", "verb": "agent.create", "subject": "agent/bot"}}),
+                "admin   bot human/ada agent.create agent/bot  act_1",
+            ),
+            (
+                json!({"session": {"started": {"by": "local/0"}}}),
+                "session bot began, opened by local/0  act_1",
+            ),
+            (
+                json!({"session": {"ended": {"reason": "idle"}}}),
+                "session bot ended: idle  act_1",
+            ),
+            (json!({"server": {"stopped": {}}}), "server  bot server ended  act_1"),
+            (
+                json!({"server": {"started": {"version": "1", "recovered": 2}}}),
+                "server  bot server 1 began, 2 unknown outcomes closed  act_1",
+            ),
+            (
+                json!({"server": {"clock_stepped": {"by_us": -5}}}),
+                "server  bot the clock was set by -5 µs  act_1",
+            ),
+        ] {
+            let kind = record.as_object().and_then(|record| record.keys().next()).unwrap();
+            let event = json!({
+                "index": 7, "at": "AT", "kind": kind,
+                "record": record, "subject": {"agent": "bot", "action": "act_1"},
+            });
+            let event: Event = serde_json::from_value(event).unwrap();
+            assert_eq!(line(&event), format!("      7  AT  {want}"));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The way over the network to a server that was named.
+
+use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, uri::PathAndQuery};
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use super::{ClientError, collected};
+
+/// Longest wait for a connection. Unit: seconds.
+const CONNECT_WAIT_S_MAX: u64 = 10;
+
+/// A server named by its URL.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    base: Uri,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Remote {
+    /// The server at a URL; its certificate is checked against `ca_file`, or the public ones.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::BadServer`] if the URL is not one of a server, and
+    /// [`ClientError::Unreachable`] if the certificates cannot be read.
+    pub(crate) fn new(server: &str, ca_file: Option<&Path>) -> Result<Self, ClientError> {
+        let bad = || ClientError::BadServer { server: server.to_owned() };
+        let base: Uri = server.parse().map_err(|_| bad())?;
+        let named = matches!(base.scheme_str(), Some("http" | "https"))
+            && base.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && base.path().trim_end_matches('/').is_empty()
+            && base.query().is_none();
+        if !named {
+            return Err(bad());
+        }
+        let tls = tls(ca_file)
+            .map_err(|source| ClientError::Unreachable { server: server.to_owned(), source })?;
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(Duration::from_secs(CONNECT_WAIT_S_MAX)));
+        let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
+        Ok(Self { base, client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
+
+    /// The server, for people.
+    pub(crate) fn name(&self) -> String {
+        self.base.to_string().trim_end_matches('/').to_owned()
+    }
+
+    /// Whether nobody on the way can read along.
+    pub(crate) fn keeps_secrets(&self) -> bool {
+        self.base.scheme_str() == Some("https") || self.base.host().is_some_and(is_loopback)
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    ///
+    /// The server could not be reached, or the connection broke.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> io::Result<Response<Bytes>> {
+        let mut target = self.base.clone().into_parts();
+        target.path_and_query = Some(
+            request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")),
+        );
+        *request.uri_mut() = Uri::from_parts(target).map_err(io::Error::other)?;
+        let answer = self.client.request(request).await.map_err(io::Error::other)?;
+        collected(answer).await
+    }
+}
+
+/// Whether a host, as written in a URL, is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// TLS that trusts the certificates of `ca_file`, or else the public ones.
+fn tls(ca_file: Option<&Path>) -> io::Result<HttpsConnectorBuilder<WantsSchemes>> {
+    let provider = aws_lc_rs::default_provider();
+    let Some(path) = ca_file else {
+        return HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(provider)
+            .map_err(io::Error::other);
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(io::Error::other)? {
+        let certificate = certificate.map_err(io::Error::other)?;
+        roots.add(certificate).map_err(io::Error::other)?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(HttpsConnectorBuilder::new().with_tls_config(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Remote;
+
+    #[test]
+    fn servers_and_who_can_read_along() {
+        for (server, want) in [
+            ("http://127.0.0.1:8485", Some(true)),
+            ("http://[::1]:8485/", Some(true)),
+            ("http://localhost:8485", Some(true)),
+            ("http://localhost.example.com", Some(false)), // a name anyone can register
+            ("http://10.0.0.7:8485", Some(false)),
+            ("https://provost.example.com", Some(true)),
+            ("https://user:password@provost.example.com", None),
+            ("https://provost.example.com/base", None),
+            ("provost.example.com:8485", None),
+            ("unix:/run/provost.sock", None),
+            ("", None),
+        ] {
+            let keeps = Remote::new(server, None).ok().map(|remote| remote.keeps_secrets());
+            assert_eq!(keeps, want, "server = {server:?}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The configuration, refused and taken.
+
+use std::path::Path;
+
+use super::{Config, ConfigError, JournalKind, commented_file, keys, reference};
+use crate::data_dir::DataDir;
+
+fn config(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    Config::from_parts(&DataDir::new("/d"), Path::new("provost.toml"), text, environment)
+        .map_err(|error| match error {
+            ConfigError::Faults(faults) => {
+                faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            }
+            ConfigError::File { .. } => error.to_string(),
+        })
+}
+
+#[test]
+fn faults_name_their_place_and_what_may_have_been_meant() {
+    for (text, want) in [
+        (
+            "[listen]\ngatway = \"x\"",
+            "provost.toml:2: there is no key `listen.gatway`; did you mean `listen.gateway`?",
+        ),
+        (
+            "[llm]\nlifetime_max_s = 1",
+            "provost.toml:2: there is no key `llm.lifetime_max_s`; did you mean `session.lifetime_max_s`?",
+        ),
+        ("\n[lisen]\n", "provost.toml:2: there is no section `lisen`; did you mean `listen`?"),
+        ("[budget]\n", "provost.toml:1: there is no section `budget`"),
+        ("gateway = 1", "provost.toml:1: `gateway` stands outside every section"),
+        (
+            "[listen]\ngateway = \"localhost\"",
+            "provost.toml:2: `listen.gateway` has to be an address such as \"127.0.0.1:8484\"",
+        ),
+        (
+            "[session]\nidle_max_s = \"60\"",
+            "provost.toml:2: `session.idle_max_s` has to be a whole number from 1 to 31536000",
+        ),
+        (
+            "[session]\nidle_max_s = 0",
+            "provost.toml:2: `session.idle_max_s` has to be a whole number from 1 to 31536000",
+        ),
+        (
+            "[session]\nidle_max_s = -1",
+            "provost.toml:2: `session.idle_max_s` has to be a whole number from 1 to 31536000",
+        ),
+        (
+            "[session]\nidle_max_s = 1.5",
+            "provost.toml:2: `session.idle_max_s` has to be a whole number from 1 to 31536000",
+        ),
+        (
+            "[listen]\nplain_http_beyond_loopback = 1",
+            "provost.toml:2: `listen.plain_http_beyond_loopback` has to be true or false",
+        ),
+        (
+            "[llm]\nupstream = \"api.anthropic.com\"",
+            "provost.toml:2: `llm.upstream` has to be an http or https URL without a user or password in it",
+        ),
+        (
+            "[llm]\nupstream = \"https://u:p@x\"",
+            "provost.toml:2: `llm.upstream` has to be an http or https URL without a user or password in it",
+        ),
+        (
+            "[store]\njournal = \"tape\"",
+            "provost.toml:2: `store.journal` has to be one of file, sql",
+        ),
+        (
+            "[session]\nidle_max_s = 60\nlifetime_max_s = 59",
+            "provost.toml: `session.idle_max_s` has to be at most `session.lifetime_max_s`",
+        ),
+        ("[tls]\ncert = \"c.pem\"", "provost.toml: `tls.cert` and `tls.key` go together"),
+    ] {
+        assert_eq!(config(text, &[]).map(|_| ()), Err(want.to_owned()), "text = {text:?}");
+    }
+    let syntax = config("[listen]\ngateway = ", &[]).unwrap_err();
+    assert!(syntax.starts_with("provost.toml:2: not TOML: "), "{syntax}");
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let environment = [("PROVOST_LLM_SECRT", "x"), ("PROVOST_LISTEN_CONTROL", "here")];
+    let faults = config("[listen]\na = 1\n[b]\n", &environment).unwrap_err();
+    assert_eq!(
+        faults,
+        "provost.toml:3: there is no section `b`\n\
+         provost.toml:2: there is no key `listen.a`\n\
+         environment: PROVOST_LLM_SECRT: there is no key `llm.secrt`; did you mean `llm.secret`?\n\
+         environment: PROVOST_LISTEN_CONTROL: `listen.control` has to be an address such as \"127.0.0.1:8484\""
+    );
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+    let text = "[listen]\ngateway = \"127.0.0.1:1\"\ncontrol = \"127.0.0.1:2\"\n";
+    let environment =
+        [("PROVOST_LISTEN_CONTROL", "127.0.0.1:3"), ("PROVOST_TOKEN", "not a setting")];
+    let config = config(text, &environment).unwrap();
+    assert_eq!(config.listen.gateway.to_string(), "127.0.0.1:1");
+    assert_eq!(config.listen.control.to_string(), "127.0.0.1:3");
+    assert_eq!(config.store.journal, JournalKind::File);
+    assert_eq!(config.master_file, Path::new("/d/keys/master.age"));
+}
+
+#[test]
+fn plain_http_stays_on_this_machine_unless_told_otherwise() {
+    let open = "[listen]\ngateway = \"0.0.0.0:8484\"\n";
+    let refused = config(open, &[]).unwrap_err();
+    assert!(refused.contains("an address other machines can reach needs"), "{refused}");
+    let told = config(&format!("{open}plain_http_beyond_loopback = true"), &[]);
+    assert!(told.is_ok());
+    let with_tls = config(&format!("{open}[tls]\ncert = \"c\"\nkey = \"/k\""), &[]).unwrap();
+    let tls = with_tls.tls.unwrap();
+    assert_eq!((tls.cert.as_path(), tls.key.as_path()), (Path::new("/d/c"), Path::new("/k")));
+}
+
+#[test]
+fn the_table_of_keys_is_sound() {
+    for key in keys::ALL {
+        let (section, _) = key.parts();
+        assert!(keys::SECTIONS.iter().any(|(known, _)| *known == section), "{}", key.path);
+        assert!(key.default.is_none_or(|value| key.shape.accepts(value)), "{}", key.path);
+    }
+}
+
+#[test]
+fn the_commented_file_is_the_default_configuration() {
+    let as_written = config(&commented_file(), &[]).unwrap();
+    let defaults = config("", &[]).unwrap();
+    assert_eq!(format!("{as_written:?}"), format!("{defaults:?}"));
+    let live: String = commented_file()
+        .lines()
+        .map(|line| match line.strip_prefix("# ").filter(|rest| rest.contains(" = ")) {
+            Some(setting)
+                if !setting.ends_with("\"\"") && setting.starts_with(char::is_lowercase) =>
+            {
+                format!("{setting}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let uncommented = config(&live, &[]).unwrap();
+    assert_eq!(format!("{uncommented:?}"), format!("{defaults:?}"));
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == reference(), "run `cargo xtask docs`");
+}
