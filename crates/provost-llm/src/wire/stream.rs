@@ -48,8 +48,7 @@ impl Events {
         while let Some((&first, after)) = rest.split_first() {
             if std::mem::take(&mut self.after_cr) && first == b'\n' {
                 rest = after;
-            } else if let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'))
-            {
+            } else if let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
                 let (line, tail) = rest.split_at(end);
                 self.after_cr = tail.first() == Some(&b'\r');
                 rest = tail.get(1..).unwrap_or_default();
