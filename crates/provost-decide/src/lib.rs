@@ -8,6 +8,7 @@ mod cache;
 mod decide;
 mod explain;
 mod finding;
+mod gallery;
 mod index;
 mod lint;
 mod load;

@@ -7,9 +7,9 @@ use provost_types::{Digest, PolicyVersion};
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::Recent;
+use crate::gallery::Gallery;
 use crate::index::{Index, SliceKey};
 use crate::load::{self, Loaded};
-use crate::query::Gallery;
 use crate::rule::Rule;
 use crate::{Finding, Listed, SourceFile};
 

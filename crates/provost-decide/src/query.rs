@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
+use cedar_policy::{Entities, Request};
 use provost_types::{AgentName, ProjectName, Value};
 
-use crate::cache::Recent;
-use crate::schema::{VOCABULARY, Verb, attributes};
+use crate::gallery::{Gallery, Misfit};
+use crate::schema::{VOCABULARY, Verb};
 use crate::sentence::{one_line, quoted};
 
 /// May this agent do this? Plain texts, so that a recorded intent can be asked again.
@@ -43,7 +43,7 @@ pub(crate) enum Unfit {
         "the facts about {verb} do not fit the policy schema, so it is denied: {}",
         one_line(why)
     )]
-    Facts { verb: String, why: String },
+    Facts { verb: String, why: Misfit },
 }
 
 /// A query in Cedar's terms.
@@ -53,32 +53,6 @@ pub(crate) struct Fitted {
     pub(crate) verb: &'static Verb,
     pub(crate) request: Request,
     pub(crate) entities: Arc<Entities>,
-}
-
-type EntityKey = (AgentName, ProjectName, EntityUid);
-
-/// The entities, or Cedar's words why there are none.
-type EntitiesResult = Result<Arc<Entities>, Arc<str>>;
-
-/// Entities of recent queries: building them costs several times what deciding does.
-pub(crate) struct Gallery(Recent<EntityKey, EntitiesResult>);
-
-impl Gallery {
-    /// Most queries remembered, twice. Unit: (agent, resource) pairs.
-    const PAIRS_MAX: usize = 4_096;
-
-    /// Longest resource id remembered: the agent chooses it. Unit: bytes.
-    const ID_LEN_MAX: usize = 256;
-
-    pub(crate) fn new() -> Self {
-        Self(Recent::new(Self::PAIRS_MAX))
-    }
-
-    fn entities(&self, query: &Query<'_>, resource: &EntityUid) -> EntitiesResult {
-        let weight = if query.resource_id.len() <= Self::ID_LEN_MAX { 1 } else { usize::MAX };
-        let key = (query.agent.clone(), query.project.clone(), resource.clone());
-        self.0.get_or_make(key, |_| weight, || entities(query, resource))
-    }
 }
 
 impl Query<'_> {
@@ -99,17 +73,13 @@ impl Query<'_> {
                 kinds: verb.kinds.clone(),
                 kind: self.resource_kind.into(),
             })?;
-        let misfit = |why: String| Unfit::Facts { verb: self.verb.into(), why };
-        let entities =
-            gallery.entities(self, &resource).map_err(|error| misfit(error.to_string()))?;
-        let context =
-            self.context.iter().map(|(name, value)| ((*name).to_owned(), cedar(value)));
-        let context =
-            Context::from_pairs(context).map_err(|error| misfit(error.to_string()))?;
+        let misfit = |why: Misfit| Unfit::Facts { verb: self.verb.into(), why };
+        let entities = gallery.entities(self, &resource).map_err(misfit)?;
+        let context = gallery.context(self, verb).map_err(misfit)?;
         let agent = VOCABULARY.agent(self.agent.as_str());
-        let schema = Some(&VOCABULARY.schema);
-        let request = Request::new(agent, verb.uid.clone(), resource, context, schema)
-            .map_err(|error| misfit(error.to_string()))?;
+        // Unchecked: each part has been checked against the schema above.
+        let request = Request::new(agent, verb.uid.clone(), resource, context, None)
+            .map_err(|error| misfit(error.to_string().into()))?;
         Ok(Fitted { number, verb, request, entities })
     }
 
@@ -124,27 +94,90 @@ impl Query<'_> {
     }
 }
 
-fn entities(query: &Query<'_>, resource: &EntityUid) -> EntitiesResult {
-    let project = VOCABULARY.project(query.project.as_str());
-    let agent = VOCABULARY.agent(query.agent.as_str());
-    let agent = Entity::new_no_attrs(agent, [project.clone()].into());
-    let project = Entity::new_no_attrs(project, [].into());
-    let attributes = attributes(query.resource_kind, query.resource_id);
-    let resource = Entity::new(resource.clone(), attributes, [].into())
-        .map_err(|error| Arc::<str>::from(error.to_string()))?;
-    let schema = Some(&VOCABULARY.schema);
-    Entities::from_entities([agent, project, resource], schema)
-        .map(Arc::new)
-        .map_err(|error| error.to_string().into())
-}
+#[cfg(test)]
+mod tests {
+    use cedar_policy::{Context, Request, RestrictedExpression};
+    use proptest::prelude::*;
+    use provost_types::Value;
 
-fn cedar(value: &Value) -> RestrictedExpression {
-    match value {
-        Value::Bool(value) => RestrictedExpression::new_bool(*value),
-        Value::Long(value) => RestrictedExpression::new_long(*value),
-        Value::Text(value) => RestrictedExpression::new_string(value.clone()),
-        Value::Texts(values) => RestrictedExpression::new_set(
-            values.iter().cloned().map(RestrictedExpression::new_string),
-        ),
+    use super::Query;
+    use crate::gallery::Gallery;
+    use crate::schema::VOCABULARY;
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Long),
+            "[a-z]{0,3}".prop_map(Value::Text),
+            proptest::collection::vec("[a-z]{0,3}", 0..3).prop_map(Value::Texts),
+        ]
+    }
+
+    fn right_value(name: &'static str) -> BoxedStrategy<Value> {
+        match name {
+            "model" => Just(Value::Text("m".into())).boxed(),
+            "stream" => any::<bool>().prop_map(Value::Bool).boxed(),
+            "betas" => Just(Value::Texts(vec!["b".into()])).boxed(),
+            _ => any::<i64>().prop_map(Value::Long).boxed(),
+        }
+    }
+
+    /// Facts that fit `message`, or `count_tokens`, or very nearly.
+    fn context() -> impl Strategy<Value = Vec<(&'static str, Value)>> {
+        let names = ["model", "betas", "stream", "tools", "max_tokens", "odd"];
+        let facts = names.map(|name| {
+            prop_oneof![
+                8 => right_value(name).prop_map(move |value| Some((name, value))),
+                1 => value().prop_map(move |value| Some((name, value))),
+                2 => Just(None),
+            ]
+        });
+        (facts, 0..=names.len())
+            .prop_map(|(facts, count)| facts.into_iter().take(count).flatten().collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+        /// What is checked in parts here, Cedar checks as a whole.
+        #[test]
+        fn what_fits_is_what_cedar_accepts(
+            verb in proptest::sample::select(&["message", "count_tokens", "list_models"][..]),
+            kind in proptest::sample::select(&["Llm::Model", "Llm::Catalog", "Provost::Agent"][..]),
+            context in context(),
+        ) {
+            let (agent, project) = ("a".parse().unwrap(), "p".parse().unwrap());
+            let (plane, resource_kind, resource_id) = ("llm", kind, "m");
+            let context = &context[..];
+            let (agent, project) = (&agent, &project);
+            let query =
+                Query { agent, project, plane, verb, resource_kind, resource_id, context };
+            let pairs = context.iter().map(|(name, value)| {
+                let value = match value.clone() {
+                    Value::Bool(value) => RestrictedExpression::new_bool(value),
+                    Value::Long(value) => RestrictedExpression::new_long(value),
+                    Value::Text(value) => RestrictedExpression::new_string(value),
+                    Value::Texts(values) => RestrictedExpression::new_set(
+                        values.into_iter().map(RestrictedExpression::new_string),
+                    ),
+                };
+                ((*name).to_owned(), value)
+            });
+            let request = Request::new(
+                VOCABULARY.agent("a"),
+                VOCABULARY.verb("llm", verb).unwrap().1.uid.clone(),
+                VOCABULARY.resource(kind, "m").unwrap(),
+                Context::from_pairs(pairs).unwrap(),
+                Some(&VOCABULARY.schema),
+            );
+            let gallery = Gallery::new();
+            for _ in 0..2 {
+                match (query.fit(&gallery), &request) {
+                    (Ok(fitted), Ok(request)) => prop_assert_eq!(&fitted.request, request),
+                    (Err(_), Err(_)) => {}
+                    (_, request) => prop_assert!(false, "{query:?} {request:?}"),
+                }
+            }
+        }
     }
 }

@@ -198,3 +198,18 @@ fn optional_facts_may_be_absent() {
         assert!(decided(&bounded, &ask).starts_with(want), "max_tokens = {value:?}");
     }
 }
+
+#[test]
+fn policies_are_shared_between_threads() {
+    let shared = policies(FINANCE);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for number in 0..200 {
+                    let ask = Ask::message(&format!("claude-{}", number % 7));
+                    assert!(decided(&shared, &ask).starts_with("allow"));
+                }
+            });
+        }
+    });
+}
