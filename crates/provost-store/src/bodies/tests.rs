@@ -30,12 +30,13 @@ fn files(folder: &Path) -> Vec<String> {
 async fn bodies_come_back_however_they_were_cut() {
     let dir = tempfile::tempdir().unwrap();
     let (bodies, keys) = (Bodies::new(dir.path()), ProjectKeys::generate());
-    for (piece, pieces) in [(0, 0), (0, 3), (1, 10), (100, 2000), (65_536, 3), (500_000, 2)] {
+    for (piece, pieces) in [(0, 0_u8), (0, 3), (1, 10), (1000, 200), (65_536, 3), (500_000, 2)]
+    {
         let action = ActionId::generate();
         let mut writer = bodies.writer(action, BodyPart::Response, keys.body_recipient());
         let mut whole = Vec::new();
         for number in 0..pieces {
-            let bytes = vec![number as u8; piece];
+            let bytes = vec![number; piece];
             whole.extend_from_slice(&bytes);
             writer.write(Bytes::from(bytes)).await;
         }
