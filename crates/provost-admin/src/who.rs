@@ -100,7 +100,7 @@ impl Who {
         match self {
             Self::Person { by, .. } => by.clone(),
             Self::AgentKey { agent, key } => By::agent(agent, *key),
-            Self::Session(_) => By::provost(),
+            Self::Session(id) => By::session(*id),
         }
     }
 }

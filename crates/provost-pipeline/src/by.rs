@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use provost_types::{AgentName, CredentialId};
+use provost_types::{AgentName, CredentialId, SessionId};
 
 /// Who asks for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ impl By {
     /// An agent, with the key it showed.
     pub fn agent(name: &AgentName, key: CredentialId) -> Self {
         Self(format!("agent/{name} {key}"))
+    }
+
+    /// A session that speaks for itself, with its own credential.
+    pub fn session(id: SessionId) -> Self {
+        Self(format!("session/{id}"))
     }
 
     /// Provost itself: a limit that was reached.

@@ -22,8 +22,8 @@ use std::{
 use parking_lot::RwLock;
 use provost_ledger::{Admin, Record, Subject};
 use provost_store::{
-    AgentRow, CredentialRow, Holder, HumanRow, MasterKey, ProjectKeys, ProjectRow, Store,
-    StoreError, UnsealError,
+    AgentRow, CredentialRow, HumanRow, MasterKey, ProjectKeys, ProjectRow, Store, StoreError,
+    UnsealError,
 };
 use provost_types::{
     AgentName, Clock, CredentialId, HumanId, ProjectName, SessionId, Timestamp,

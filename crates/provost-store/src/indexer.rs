@@ -71,19 +71,28 @@ impl Indexer {
     pub async fn follow(self, stop: CancellationToken) {
         let mut grown = self.journal.grown();
         loop {
-            if let Err(error) = self.catch_up().await {
-                tracing::error!(%error, "event index is behind the ledger");
-                wait(RETRY_PAUSE, &stop).await;
+            let pause = if self.caught_up().await { GATHER } else { RETRY_PAUSE };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => break,
             }
             tokio::select! {
                 changed = grown.changed() => if changed.is_err() { return },
                 () = stop.cancelled() => break,
+                // What failed is tried again, though nothing was added.
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
             }
-            wait(GATHER, &stop).await;
         }
-        if let Err(error) = self.catch_up().await {
-            tracing::warn!(%error, "event index is left behind; the next start catches up");
+        // What cannot be indexed now, the next start catches up with.
+        let _indexed = self.caught_up().await;
+    }
+
+    async fn caught_up(&self) -> bool {
+        let caught_up = self.catch_up().await;
+        if let Err(error) = &caught_up {
+            tracing::error!(%error, "event index is behind the ledger");
         }
+        caught_up.is_ok()
     }
 
     async fn batch(&self) -> Result<usize, IndexError> {
@@ -98,12 +107,5 @@ impl Indexer {
             .collect::<Result<Vec<_>, _>>()?;
         self.store.index_events(&events).await?;
         Ok(events.len())
-    }
-}
-
-async fn wait(pause: Duration, stop: &CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep(pause) => {}
-        () = stop.cancelled() => {}
     }
 }

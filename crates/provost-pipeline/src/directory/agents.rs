@@ -216,7 +216,7 @@ impl Directory {
             .filter(|one| one.row.holder == holder)
             .map(|one| one.row())
             .collect();
-        rows.sort_by(|a, b| b.id.cmp(&a.id));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         Ok(rows)
     }
 

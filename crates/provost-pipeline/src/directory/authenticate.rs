@@ -139,11 +139,12 @@ impl Directory {
         Ok((agent.clone(), credential.row.id))
     }
 
-    /// Which session's credential this is, whether or not the session goes on.
+    /// Which session's credential this is, whether or not the session goes on: its bearer may
+    /// ask why it is over.
     ///
     /// # Errors
     ///
-    /// [`Unauthenticated`] if it is not a session's, or was revoked.
+    /// [`Unauthenticated`] if it is no session's.
     pub fn session_by_credential(
         &self,
         credential: &SecretString,

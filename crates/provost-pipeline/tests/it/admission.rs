@@ -86,8 +86,7 @@ async fn revoking_a_key_ends_the_sessions_it_opened_at_once() {
     let key = directory.create_key(&world.by, &agent(), "ci".into(), None).await.unwrap();
     let (name, id) = directory.agent_by_key(&key.token).unwrap();
     let by = provost_pipeline::By::agent(&name, id);
-    let session =
-        directory.open_session(&by, &name, crate::world::TERMS).await.unwrap();
+    let session = directory.open_session(&by, &name, crate::world::TERMS).await.unwrap();
     let other = world.session().await;
 
     let (began, waiting) = in_flight(&world, &session.credential);

@@ -59,7 +59,8 @@ async fn an_expired_key_opens_nothing() {
     let directory = world.pipeline.directory();
     let expires = world.clock.wall().plus(Duration::from_secs(10));
     let agent = crate::world::agent();
-    let key = directory.create_key(&world.by, &agent, "ci".into(), Some(expires)).await.unwrap();
+    let key =
+        directory.create_key(&world.by, &agent, "ci".into(), Some(expires)).await.unwrap();
     assert!(directory.agent_by_key(&key.token).is_ok());
     world.clock.advance(Duration::from_secs(10));
     assert!(directory.agent_by_key(&key.token).is_err());

@@ -1,6 +1,10 @@
 //! The pipeline over a real store and a real journal, with a gateway that only echoes.
 
+#[cfg(test)]
 mod admission;
+#[cfg(test)]
 mod lifetimes;
+#[cfg(test)]
 mod recovery;
+#[cfg(test)]
 mod world;

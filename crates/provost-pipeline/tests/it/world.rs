@@ -133,7 +133,9 @@ fn tell(event: &Event) -> String {
         Record::Admin(admin) => format!("admin {} {}", admin.verb, admin.subject),
         Record::Session(event) => match event {
             provost_ledger::SessionEvent::Started { .. } => "session started".to_owned(),
-            provost_ledger::SessionEvent::Ended { reason } => format!("session ended: {reason}"),
+            provost_ledger::SessionEvent::Ended { reason } => {
+                format!("session ended: {reason}")
+            }
         },
         Record::Server(_) => "server".to_owned(),
     }
