@@ -1,1 +1,24 @@
-//! Placeholder.
+//! What gateways share: the HTTP driver, its limits, TLS, and the one way out to upstreams.
+//!
+//! Knows no plane: it frames requests into [`HttpAsk`]s, hands each to the pipeline, and
+//! writes the [`HttpFrame`]s that come back. It decides nothing but sizes and times.
+//!
+//! The only crate that listens for agents and the only one that dials, and it dials against a
+//! [`provost_pipeline::Permit`] alone.
+
+mod deadline;
+mod egress;
+mod hop;
+mod http;
+mod limits;
+mod plane;
+mod tls;
+
+pub use egress::{
+    BaseUrl, BaseUrlError, EgressError, EgressLimits, EgressSetupError, Upstream, UpstreamBody,
+};
+pub use hop::strip_hop_by_hop;
+pub use http::{Governed, HttpServer, Serve};
+pub use limits::Limits;
+pub use plane::{HttpAsk, HttpFrame, HttpPlane};
+pub use tls::{Reload, Tls, TlsError, TlsFiles};
