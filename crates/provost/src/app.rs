@@ -6,7 +6,14 @@
 mod in_process;
 mod watch;
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use provost_admin::LedgerReader;
 use provost_ledger::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};
@@ -112,6 +119,15 @@ pub(crate) enum OpenError {
     /// Stored credentials cannot be used.
     #[error("stored credentials cannot be used")]
     Vault(#[from] VaultError),
+    /// A folder cannot be made.
+    #[error("cannot make {}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// The system's own words.
+        #[source]
+        source: io::Error,
+    },
     /// What was left by the last process cannot be taken over.
     #[error("the pipeline cannot start")]
     Start(#[from] StartError),
@@ -146,6 +162,7 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let policies = Arc::new(PolicyDirectory::open(&data.policies(), clock.wall())?);
         let vault = Arc::new(Vault::open(&data.secrets(), Arc::clone(&master))?);
+        folder(&data.bodies())?;
         let bodies = Arc::new(Bodies::new(&data.bodies()));
         let parts = Parts {
             journal: journal.clone(),
@@ -232,6 +249,15 @@ pub(crate) enum CloseError {
     /// It was not signed.
     #[error("the last records are not signed yet")]
     Seal(#[from] SealError),
+}
+
+/// A folder for its owner alone, unless it is there.
+fn folder(path: &Path) -> Result<(), OpenError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| OpenError::Folder { path: path.to_owned(), source })
 }
 
 /// Opens the key that signs checkpoints, and checks that it is the one that is published.

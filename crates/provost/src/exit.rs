@@ -2,7 +2,12 @@
 
 use std::process::ExitCode;
 
-use crate::client::ClientError;
+use crate::{client::ClientError, config::ConfigError};
+
+/// A command that cannot be carried out as it was given.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) &'static str);
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,7 @@ impl Exit {
         ("2", "usage: the command line or the configuration is not understood"),
         ("3", "refused: not authenticated, or not allowed in this role"),
         ("4", "the server could not be reached; `run` then starts nothing"),
+        ("126, 127", "`run`: the agent's program could not be started, or was not found"),
         ("137", "`run`: the session was killed or ended, and the agent with it"),
         ("other", "`run`: the agent's own exit code, or 128 and the signal that ended it"),
     ];
@@ -50,7 +56,7 @@ impl Exit {
 
     /// The exit that an error amounts to.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        if error.chain().any(|cause| cause.is::<crate::config::ConfigError>()) {
+        if error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Misuse>()) {
             return Self::Usage;
         }
         match error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()) {

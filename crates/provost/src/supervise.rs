@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     sys::{
         prctl,
-        signal::{Signal, kill, killpg, raise},
+        signal::{Signal, kill, killpg},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::Pid,
@@ -187,9 +187,9 @@ impl Agent {
         if terminal.listens_to(self.pid) {
             terminal.take_back();
         }
+        // Stops this thread, which is the process's first, before the call returns.
         let own_group = Pid::from_raw(0);
-        let _gone = kill(own_group, Signal::SIGTSTP);
-        let _unknown = raise(Signal::SIGTSTP);
+        let _never_fails = kill(own_group, Signal::SIGTSTP);
     }
 
     fn pass_on(&self, signal: Signal) {

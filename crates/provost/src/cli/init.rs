@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use provost_api::{IssuedToken, NewHuman};
 use provost_types::Role;
@@ -10,7 +10,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Invocation, variable};
-use crate::{exit::Exit, init};
+use crate::{
+    exit::{Exit, Misuse},
+    init,
+};
 
 /// Makes a data directory: keys, starter policies, the first administrator's token
 ///
@@ -36,7 +39,9 @@ struct Made {
 
 /// Makes it.
 pub(crate) async fn run(asked: &Init, invocation: &Invocation) -> Result<Exit> {
-    ensure!(!invocation.is_remote(), "a data directory is made on its own machine");
+    if invocation.is_remote() {
+        return Err(Misuse("a data directory is made on its own machine").into());
+    }
     let config = invocation.config()?;
     let origin = asked.origin.clone().unwrap_or_else(made_up);
     let files = init::make(&invocation.data, &config, &origin)?;

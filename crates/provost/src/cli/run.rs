@@ -1,19 +1,25 @@
 //! `provost run`: one agent, one session, one process tree.
 
 use std::{
-    ffi::OsString, os::unix::process::CommandExt as _, process::Command, time::Duration,
+    ffi::{OsStr, OsString},
+    io,
+    os::unix::process::CommandExt as _,
+    process::Command,
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use provost_api::{EndSession, NewSession, OpenedSession, SessionWatch};
 use provost_types::AgentName;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::{Invocation, variable};
 use crate::{
     client::{Client, ClientError},
-    exit::Exit,
+    exit::{Exit, Misuse},
+    printer::Printer,
     run_file::RunFile,
     supervise::{
         Ended,
@@ -60,7 +66,8 @@ Examples:
   PROVOST_AGENT_KEY=agk_… provost run --server https://provost.example.com:8485 -- claude
 
 Exit codes: the agent's own, or 128 and the signal that ended it; 137 if its session was
-killed or ended; 3 if the session was refused, 4 if the server could not be reached.")]
+killed or ended; 127 if its program was not found, 126 if it could not be started; 3 if the
+session was refused, 4 if the server could not be reached.")]
 pub(crate) struct Run {
     #[command(flatten)]
     whose: Whose,
@@ -97,8 +104,10 @@ pub(crate) async fn run(asked: Run, invocation: &Invocation) -> Result<Exit> {
         Err(error) => format!("its process could not be started: {error}"),
     };
     end(&opened, &reason, invocation).await;
-    let program = program.to_string_lossy();
-    let (ended, left) = supervised.with_context(|| format!("cannot run {program}"))?;
+    let (ended, left) = match supervised {
+        Ok(supervised) => supervised,
+        Err(error) => return Ok(not_started(&error, program, printer)),
+    };
     if left > 0 && !matches!(ended, Ended::SessionOver(_)) {
         printer.note(&format!("provost: ended {left} processes that the agent left running"));
     }
@@ -106,6 +115,12 @@ pub(crate) async fn run(asked: Run, invocation: &Invocation) -> Result<Exit> {
         Ended::SessionOver(_) => Exit::SessionOver,
         Ended::Exited(_) | Ended::Signalled(_) => Exit::Child(ended.code()),
     })
+}
+
+/// Says why the program did not start; gives the code a shell would.
+fn not_started(error: &io::Error, program: &OsStr, printer: Printer) -> Exit {
+    printer.note(&format!("error: cannot run {}: {error}", program.to_string_lossy()));
+    Exit::Child(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
 /// A session that was opened, and a client that speaks with its credential.
@@ -120,12 +135,13 @@ pub(super) async fn open(asked: &Whose, invocation: &Invocation) -> Result<Opene
     let key = variable("PROVOST_AGENT_KEY").map(SecretString::from);
     let token = key.or_else(|| invocation.token.clone());
     if token.is_none() && asked.agent.is_none() {
-        bail!("say whose session: --agent NAME, or an agent's key in PROVOST_AGENT_KEY");
+        let how = "say whose session: --agent NAME, or an agent's key in PROVOST_AGENT_KEY";
+        return Err(Misuse(how).into());
     }
     let client = invocation.served(token).await?;
     let client = client.ok_or_else(|| ClientError::Unreachable {
         server: invocation.data.control_socket().display().to_string(),
-        source: std::io::Error::new(std::io::ErrorKind::NotFound, "start it: provost serve"),
+        source: io::Error::new(io::ErrorKind::NotFound, "start it: provost serve"),
     })?;
     let gateway = gateway(asked, invocation)?;
     let new = NewSession {
@@ -146,7 +162,8 @@ fn gateway(asked: &Whose, invocation: &Invocation) -> Result<String> {
         return Ok(gateway.trim_end_matches('/').to_owned());
     }
     if invocation.is_remote() {
-        bail!("say where the agent reaches the gateway: --gateway URL, or PROVOST_GATEWAY");
+        let how = "say where the agent reaches the gateway: --gateway URL, or PROVOST_GATEWAY";
+        return Err(Misuse(how).into());
     }
     let run = RunFile::read(&invocation.data.run_file()).context("cannot use run.json")?;
     Ok(run.context("the server has not written run.json yet; try again")?.gateway_url())
@@ -159,11 +176,18 @@ async fn session_over(opened: &Opened, invocation: &Invocation) -> String {
     let path = format!("/v1/sessions/{}/watch", opened.grant.session);
     let mut is_lost = false;
     loop {
+        let asked = Instant::now();
         match opened.client.get::<SessionWatch>(&path).await {
             Ok(SessionWatch { over: true, reason }) => {
                 return reason.unwrap_or_else(|| "it ended".to_owned());
             }
-            Ok(SessionWatch { over: false, .. }) => is_lost = false,
+            Ok(SessionWatch { over: false, .. }) => {
+                is_lost = false;
+                // A server that is stopping answers at once.
+                if asked.elapsed() < LOST_PAUSE {
+                    tokio::time::sleep(LOST_PAUSE).await;
+                }
+            }
             Err(ClientError::Refused(body)) => return body.message,
             Err(ClientError::Answered(body)) if body.code == "no-such" => return body.message,
             Err(error) => {

@@ -1,10 +1,13 @@
 //! `provost serve`: the control plane, until it is told to stop.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::Args;
 
 use super::Invocation;
-use crate::{exit::Exit, serve};
+use crate::{
+    exit::{Exit, Misuse},
+    serve,
+};
 
 /// Serves the gateway and the control API until told to stop
 ///
@@ -15,7 +18,9 @@ pub(crate) struct Serve {}
 
 /// Serves.
 pub(crate) async fn run(_asked: &Serve, invocation: &Invocation) -> Result<Exit> {
-    ensure!(!invocation.is_remote(), "a server runs on its own data directory");
+    if invocation.is_remote() {
+        return Err(Misuse("a server runs on its own data directory").into());
+    }
     let config = invocation.config()?;
     serve::serve(&invocation.data, &config, invocation.printer).await?;
     Ok(Exit::Done)

@@ -45,8 +45,6 @@ pub(crate) const REMOVED_NAMES: &[&str] = &[
     "PASSWORD",
     "PGPASSFILE",
     "PGPASSWORD",
-    "PROVOST_AGENT_KEY",
-    "PROVOST_TOKEN",
     "SECRET",
     "SLACK_WEBHOOK_URL",
     "SSH_ASKPASS",
@@ -54,8 +52,8 @@ pub(crate) const REMOVED_NAMES: &[&str] = &[
     "TOKEN",
 ];
 
-/// Beginnings of names of cloud credentials and of what leads to them.
-pub(crate) const REMOVED_BEGINNINGS: &[&str] = &["AWS_", "AZURE_", "GOOGLE_"];
+/// Beginnings of names of cloud credentials, and of what leads to them or to the control API.
+pub(crate) const REMOVED_BEGINNINGS: &[&str] = &["AWS_", "AZURE_", "GOOGLE_", "PROVOST_"];
 
 /// Ends of such names that lead to none.
 const HARMLESS_ENDS: &[&str] = &["_CA_BUNDLE", "_OUTPUT", "_PAGER", "_REGION", "_RETRY_MODE"];
