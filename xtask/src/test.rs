@@ -25,7 +25,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let missing = prepare(&mut failed)?;
 
     let mut count = Count::default();
-    if !tests(&mut count)? {
+    if !tests(&missing, &mut count)? {
         failed.push("tests");
     }
     let doctests = ["test", "--workspace", "--doc", "--locked"];
@@ -52,7 +52,9 @@ fn prepare(failed: &mut Vec<&'static str>) -> Result<Vec<Missing>> {
 }
 
 /// Runs the tests with nextest where it is installed, else with cargo's own runner.
-fn tests(count: &mut Count) -> Result<bool> {
+///
+/// With every client in place, a test that does not find its own fails instead of skipping.
+fn tests(missing: &[Missing], count: &mut Count) -> Result<bool> {
     let nextest = step::works(&mut step::cargo(&["nextest", "--version"]));
     let arguments: &[&str] = if nextest {
         &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]
@@ -61,6 +63,9 @@ fn tests(count: &mut Count) -> Result<bool> {
     };
     let mut command = step::cargo(arguments);
     command.env("NEXTEST_STATUS_LEVEL", "slow").env("NEXTEST_FINAL_STATUS_LEVEL", "fail");
+    if missing.is_empty() {
+        command.env("PROVOST_REQUIRE_CLIENTS", "1");
+    }
     Ok(step::watched(&mut command, |line| count.add(line))?.success())
 }
 
