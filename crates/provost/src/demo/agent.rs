@@ -1,0 +1,89 @@
+//! A scripted agent, for where Claude Code is not installed: asks the model, runs the one
+//! command it may run, and asks again.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::{Value, json};
+
+use crate::printer::Printer;
+
+/// Most turns before the agent gives up.
+const TURNS_MAX: u32 = 5;
+
+/// What the agent was given by `provost run`.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// `ANTHROPIC_BASE_URL`
+    pub(crate) base_url: String,
+    /// `ANTHROPIC_AUTH_TOKEN`
+    pub(crate) token: secrecy::SecretString,
+}
+
+/// Plays the agent.
+///
+/// # Errors
+///
+/// The gateway refused, in its own words.
+pub(crate) async fn scripted_agent(given: &Given, model: &str, printer: Printer) -> Result<()> {
+    let mut messages = vec![json!({"role": "user", "content": "Say hello with echo."})];
+    for _ in 0..TURNS_MAX {
+        let answer = ask(given, model, &messages).await?;
+        let blocks = answer["content"].as_array().context("the answer has no content")?;
+        let calls: Vec<&Value> =
+            blocks.iter().filter(|block| block["type"] == "tool_use").collect();
+        if calls.is_empty() {
+            for text in blocks.iter().filter_map(|block| block["text"].as_str()) {
+                printer.note(&format!("agent: {text}"));
+            }
+            return Ok(());
+        }
+        let results = calls.iter().map(|call| tool_result(call, printer));
+        let results = results.collect::<Result<Vec<_>>>()?;
+        messages.push(json!({"role": "assistant", "content": blocks}));
+        messages.push(json!({"role": "user", "content": results}));
+    }
+    bail!("the model asked for {TURNS_MAX} tool calls and never answered")
+}
+
+/// Runs the one command this agent knows: `echo`.
+fn tool_result(call: &Value, printer: Printer) -> Result<Value> {
+    let command = call["input"]["command"].as_str().unwrap_or_default();
+    printer.note(&format!("agent: runs `{command}`"));
+    let words = command.strip_prefix("echo ").context("this agent knows only `echo`")?;
+    Ok(json!({
+        "type": "tool_result",
+        "tool_use_id": call["id"],
+        "content": format!("{words}\n"),
+    }))
+}
+
+async fn ask(given: &Given, model: &str, messages: &[Value]) -> Result<Value> {
+    let body = json!({
+        "model": model,
+        "max_tokens": 1000,
+        "tools": [{
+            "name": "Bash",
+            "description": "Runs a command",
+            "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}},
+        }],
+        "messages": messages,
+    });
+    let token = secrecy::ExposeSecret::expose_secret(&given.token);
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{}/v1/messages", given.base_url))
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {token}"))
+        .body(Full::new(Bytes::from(body.to_string())))?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request).await.context("the gateway cannot be reached")?;
+    let status = answer.status();
+    let bytes = answer.into_body().collect().await.context("the answer was cut")?.to_bytes();
+    let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    ensure!(status.is_success(), "{status}: {message}");
+    Ok(answer)
+}

@@ -1,0 +1,32 @@
+//! Where the real clients are; a missing one skips its tests loudly.
+
+use std::path::PathBuf;
+
+/// The workspace's folder of installed clients.
+fn installed(path: &str) -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.join("../../target/clients").join(path)
+}
+
+/// Claude Code's own program, or the reason there is none.
+pub(crate) fn claude() -> Option<PathBuf> {
+    found("Claude Code", installed("node_modules/@anthropic-ai/claude-code-linux-x64/claude"))
+}
+
+/// A Python that can import `anthropic`, or the reason there is none.
+pub(crate) fn python() -> Option<PathBuf> {
+    found("the Anthropic Python SDK", installed("venv/bin/python"))
+}
+
+fn found(client: &str, path: PathBuf) -> Option<PathBuf> {
+    if path.exists() {
+        return Some(path);
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(
+        std::env::var_os("PROVOST_REQUIRE_CLIENTS").is_none(),
+        "{test} needs {client}: run `cargo xtask test`"
+    );
+    println!("SKIPPED: {test}: {client} is not installed: run `cargo xtask test`");
+    None
+}

@@ -1,0 +1,22 @@
+//! End to end: the real binary, driven by real clients, against scripted upstreams.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod claude_code;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod python_sdk;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
+mod tampering;
+#[cfg(test)]
+mod world;
