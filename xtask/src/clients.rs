@@ -3,7 +3,7 @@
 //! They go to `target/clients`, where the tests look for them. A client that cannot be had is
 //! named in the summary with the reason, and its tests count as skipped.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 
@@ -25,6 +25,15 @@ pub(crate) struct Missing {
     pub(crate) client: &'static str,
     /// Why it is not there.
     pub(crate) reason: String,
+}
+
+/// Installs every client that is not there yet, and fails if one could not be had.
+pub(crate) fn run() -> Result<ExitCode> {
+    let missing = install()?;
+    for Missing { client, reason } in &missing {
+        step::say(&format!("not installed: {client}: {reason}"));
+    }
+    Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Installs every client that is not there yet; gives those that could not be had.

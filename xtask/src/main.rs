@@ -1,4 +1,4 @@
-//! Everything a developer repeats: `cargo xtask tidy | check | test | docs`.
+//! Everything a developer repeats: `cargo xtask tidy | check | test | clients | docs`.
 //!
 //! Parses the command, runs it, gives the exit code. What each command does is in the
 //! module of its name; how a program is run and what is said meanwhile is in `step.rs`.
@@ -18,10 +18,11 @@ use anyhow::{Context as _, Result};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  tidy   rules about the code that the compiler cannot check
-  check  the fast gates: format, tidy, lints
-  test   every gate and every test; installs what it needs; what CI runs
-  docs   regenerate docs/reference from the program";
+  tidy     rules about the code that the compiler cannot check
+  check    the fast gates: format, tidy, lints
+  test     every gate and every test; installs what it needs; what CI runs
+  clients  install the real clients that the tests drive, into target/clients
+  docs     regenerate docs/reference from the program";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);
@@ -40,6 +41,7 @@ fn run(command: Option<&str>) -> Result<ExitCode> {
         Some("tidy") => tidy::run(),
         Some("check") => check::run(),
         Some("test") => test::run(),
+        Some("clients") => clients::run(),
         Some("docs") => docs::run(),
         Some("--help" | "-h" | "help") => {
             step::say(USAGE);
