@@ -5,6 +5,8 @@ mod bodies;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod governed;
+#[cfg(test)]
 mod heads;
 #[cfg(test)]
 mod replies;
