@@ -26,6 +26,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use provost_store::LockError;
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 
 use crate::{
     app::{InProcess, OpenError},
@@ -155,7 +156,11 @@ pub(crate) fn run(cli: Cli) -> Exit {
     let dispatched = invocation(cli.global, printer).and_then(|invocation| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime")?;
-        runtime.block_on(dispatch(cli.command, &invocation))
+        runtime.block_on(async {
+            let done = dispatch(cli.command, &invocation).await;
+            invocation.close().await;
+            done
+        })
     });
     dispatched.unwrap_or_else(|error| {
         if is_reader_gone(&error) {
@@ -208,6 +213,7 @@ fn invocation(global: Global, printer: Printer) -> Result<Invocation> {
         server: global.server,
         ca_file: global.ca_file,
         token: variable("PROVOST_TOKEN").map(SecretString::from),
+        client: OnceCell::new(),
     })
 }
 
@@ -240,6 +246,8 @@ pub(crate) struct Invocation {
     ca_file: Option<PathBuf>,
     /// A person's token.
     token: Option<SecretString>,
+    /// The client, once a command asked for it.
+    client: OnceCell<Client>,
 }
 
 impl Invocation {
@@ -254,7 +262,18 @@ impl Invocation {
     }
 
     /// A client of the server: named, running on the data directory, or in this process.
-    pub(crate) async fn client(&self) -> Result<Client> {
+    pub(crate) async fn client(&self) -> Result<&Client> {
+        self.client.get_or_try_init(|| self.connect()).await
+    }
+
+    /// Lets go of the data directory, if a command of this invocation opened it.
+    async fn close(self) {
+        if let Some(client) = self.client.into_inner() {
+            client.close().await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Client> {
         if let Some(client) = self.served(self.token.clone()).await? {
             return Ok(client);
         }

@@ -103,7 +103,6 @@ pub(crate) async fn run(asked: Agent, invocation: &Invocation) -> Result<Exit> {
         Agent::Retire(Named { name }) => {
             let client = invocation.client().await?;
             let () = client.delete(&format!("/v1/agents/{name}")).await?;
-            client.close().await;
             invocation.printer.answer(&(), |()| format!("retired agent {name}"))?;
             Ok(Exit::Done)
         }
@@ -120,10 +119,9 @@ pub(crate) async fn run(asked: Agent, invocation: &Invocation) -> Result<Exit> {
 
 async fn create(asked: Create, invocation: &Invocation) -> Result<Exit> {
     let client = invocation.client().await?;
-    ensure_project(&client, &asked.project, invocation).await?;
+    ensure_project(client, &asked.project, invocation).await?;
     let new = NewAgent { name: asked.name.to_string(), project: asked.project.to_string() };
     let agent: Known = client.post("/v1/agents", &new).await?;
-    client.close().await;
     invocation.printer.answer(&agent, |agent| {
         format!("created agent {} in project {}", agent.name, agent.project)
     })?;
@@ -150,7 +148,6 @@ async fn ensure_project(
 async fn list(invocation: &Invocation) -> Result<Exit> {
     let client = invocation.client().await?;
     let agents: List<Known> = client.get("/v1/agents").await?;
-    client.close().await;
     invocation.printer.answer(&agents, |agents| {
         let mut table = Table::new(["NAME", "PROJECT", "CREATED", "RETIRED"]);
         for one in &agents.items {
@@ -185,7 +182,6 @@ async fn key(asked: Key, invocation: &Invocation) -> Result<Exit> {
             printer.answer(&(), |()| format!("revoked {key}"))?;
         }
     }
-    client.close().await;
     Ok(Exit::Done)
 }
 

@@ -80,7 +80,6 @@ pub(crate) async fn run(asked: Audit, invocation: &Invocation) -> Result<Exit> {
         Audit::Checkpoint => {
             let client = invocation.client().await?;
             let head: Head = client.get("/v1/checkpoint").await?;
-            client.close().await;
             invocation.printer.answer(&head, |head| head.checkpoint.clone())?;
             Ok(Exit::Done)
         }
@@ -111,7 +110,6 @@ async fn tail(asked: Tail, invocation: &Invocation) -> Result<Exit> {
         query.wait = Some(POLL_S);
         query.after = page.after.or(query.after);
     }
-    client.close().await;
     Ok(Exit::Done)
 }
 
@@ -135,10 +133,9 @@ async fn show(asked: &Show, invocation: &Invocation) -> Result<Exit> {
     let found: ActionEvents = client.get(&format!("/v1/actions/{}", asked.action)).await?;
     let mut records = Vec::new();
     for event in found.events {
-        let proof = if asked.proof { Some(proof(&client, event.index).await?) } else { None };
+        let proof = if asked.proof { Some(proof(client, event.index).await?) } else { None };
         records.push(ShownRecord { event, proof });
     }
-    client.close().await;
     let verifier = if asked.proof { Some(verify::verifier(None, invocation)?) } else { None };
     if let Some(verifier) = &verifier {
         for proof in records.iter().filter_map(|record| record.proof.as_ref()) {

@@ -60,6 +60,5 @@ pub(crate) async fn run(asked: Human, invocation: &Invocation) -> Result<Exit> {
             printer.answer(&(), |()| format!("removed {name}"))?;
         }
     }
-    client.close().await;
     Ok(Exit::Done)
 }

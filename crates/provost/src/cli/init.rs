@@ -56,7 +56,6 @@ pub(crate) async fn run(asked: &Init, invocation: &Invocation) -> Result<Exit> {
         .post("/v1/humans", &new)
         .await
         .context("the first administrator could not be made; try: provost human create")?;
-    client.close().await;
 
     let made = Made { data_dir: invocation.data.path().to_owned(), files, admin };
     invocation.printer.answer(&made, |made| {

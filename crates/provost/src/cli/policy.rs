@@ -46,7 +46,6 @@ pub(crate) async fn run(asked: Policy, invocation: &Invocation) -> Result<Exit> 
             let client = invocation.client().await?;
             let explain = ExplainAction { action: action.to_string() };
             let why: Explanation = client.post("/v1/policies/explain", &explain).await?;
-            client.close().await;
             invocation.printer.answer(&why, |why| why.text.clone())?;
             Ok(Exit::Done)
         }
@@ -110,7 +109,6 @@ fn check(asked: &Check, invocation: &Invocation) -> Result<Exit> {
 async fn show(invocation: &Invocation) -> Result<Exit> {
     let client = invocation.client().await?;
     let set: PolicySet = client.get("/v1/policies").await?;
-    client.close().await;
     invocation.printer.answer(&set, |set| {
         let count = set.count.to_string();
         let files: Vec<&str> = set.files.iter().map(|file| file.name.as_str()).collect();

@@ -83,7 +83,6 @@ async fn create(asked: Create, invocation: &Invocation) -> Result<Exit> {
     let client = invocation.client().await?;
     let new = NewProject { name: asked.name.to_string(), bodies: Some(bodies.to_owned()) };
     let project: Known = client.post("/v1/projects", &new).await?;
-    client.close().await;
     invocation.printer.answer(&project, |project| {
         format!("created project {} (bodies: {})", project.name, project.bodies)
     })?;
@@ -101,7 +100,6 @@ pub(super) fn default_bodies(invocation: &Invocation) -> Result<String> {
 async fn list(invocation: &Invocation) -> Result<Exit> {
     let client = invocation.client().await?;
     let projects: List<Known> = client.get("/v1/projects").await?;
-    client.close().await;
     invocation.printer.answer(&projects, |projects| {
         let mut table = Table::new(["NAME", "BODIES", "CREATED"]);
         for one in &projects.items {

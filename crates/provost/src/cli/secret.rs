@@ -47,13 +47,11 @@ pub(crate) async fn run(asked: Secret, invocation: &Invocation) -> Result<Exit> 
             let value = read_value(|prompt| printer.note(prompt), &name)?;
             let client = invocation.client().await?;
             let () = client.put(&format!("/v1/secrets/{name}"), &PutSecret { value }).await?;
-            client.close().await;
             printer.answer(&(), |()| format!("stored {name}"))?;
         }
         Secret::List => {
             let client = invocation.client().await?;
             let stored: List<Stored> = client.get("/v1/secrets").await?;
-            client.close().await;
             printer.answer(&stored, |stored| {
                 let mut table = Table::new(["NAME", "SET"]);
                 stored.items.iter().for_each(|one| table.row([&one.name, &one.set_at]));
@@ -63,7 +61,6 @@ pub(crate) async fn run(asked: Secret, invocation: &Invocation) -> Result<Exit> 
         Secret::Remove(Remove { name }) => {
             let client = invocation.client().await?;
             let () = client.delete(&format!("/v1/secrets/{name}")).await?;
-            client.close().await;
             printer.answer(&(), |()| format!("removed {name}"))?;
         }
     }

@@ -78,7 +78,6 @@ pub(crate) async fn run(asked: Session, invocation: &Invocation) -> Result<Exit>
             let client = invocation.client().await?;
             let end = EndSession { reason: Some(reason.text().to_owned()) };
             let () = client.post(&format!("/v1/sessions/{id}/end"), &end).await?;
-            client.close().await;
             invocation.printer.answer(&(), |()| format!("ended {id}"))?;
             Ok(Exit::Done)
         }
@@ -94,7 +93,6 @@ async fn list(asked: Listed, invocation: &Invocation) -> Result<Exit> {
         limit: Some(asked.limit),
     };
     let mut sessions: List<Known> = client.get(&with_query("/v1/sessions", &query)).await?;
-    client.close().await;
     sessions.items.retain(|one| !asked.live || one.ended_at.is_none());
     invocation.printer.answer(&sessions, |sessions| {
         let mut table =
@@ -132,7 +130,6 @@ async fn show(id: SessionId, invocation: &Invocation) -> Result<Exit> {
         ..EventQuery::default()
     };
     let page: EventPage = client.get(&with_query("/v1/events", &query)).await?;
-    client.close().await;
     let shown = Shown { session, events: page.events };
     invocation.printer.answer(&shown, |shown| {
         let session = &shown.session;

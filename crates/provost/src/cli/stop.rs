@@ -63,7 +63,6 @@ pub(crate) async fn set(
         reason: reason.reason,
     };
     let entry: RunStateEntry = client.put("/v1/run-state", &set).await?;
-    client.close().await;
     invocation.printer.answer(&entry, |entry| format!("{} is {}", entry.scope, entry.state))?;
     Ok(Exit::Done)
 }

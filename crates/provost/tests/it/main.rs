@@ -7,9 +7,13 @@ mod claude_code;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod job_control;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
