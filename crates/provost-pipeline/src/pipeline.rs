@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provost_decide::Query;
 use provost_ledger::{Intent, Record, Refused, Subject};
 use provost_store::{Bodies, BodyMode};
-use provost_types::{Action, ActionId, Clock, Decision, Verdict};
+use provost_types::{Action, ActionId, Causes, Clock, Decision, Verdict};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -126,7 +126,7 @@ impl Pipeline {
         }
         let record = Record::Intent(intent);
         if let Err(error) = self.recorder.record(caller.subject(id), record).await {
-            tracing::error!(%error, "ledger unavailable, action refused");
+            tracing::error!(error = %Causes(&error), "ledger unavailable, action refused");
             return Err(Reason::new(RefusalCode::Unavailable, LEDGER_DOWN));
         }
         let held = (self.closer.clone(), (place, in_flight));
@@ -184,7 +184,7 @@ impl Pipeline {
         if reason.code != RefusalCode::Unavailable
             && let Err(error) = self.recorder.record(subject, record).await
         {
-            tracing::error!(%action, %error, code = reason.code.as_str(), "refusal not recorded");
+            tracing::error!(%action, error = %Causes(&error), code = reason.code.as_str(), "refusal not recorded");
         }
         reason.about(action)
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use provost_ledger::{Event, Record, Subject};
 use provost_store::{Journal, JournalError};
-use provost_types::{ActionId, BootId, Clock, Outcome};
+use provost_types::{ActionId, BootId, Causes, Clock, Outcome};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -71,7 +71,7 @@ impl Closer {
         let subject = caller.subject(action);
         let record = Record::Outcome(outcome.clone());
         if let Err(error) = self.recorder.record(subject.clone(), record).await {
-            tracing::warn!(%action, %error, "outcome not recorded yet");
+            tracing::warn!(%action, error = %Causes(&error), "outcome not recorded yet");
             self.wait(subject, outcome);
         }
     }
@@ -83,7 +83,7 @@ impl Closer {
 
     fn wait(&self, subject: Subject, outcome: Outcome) {
         if let Err(error) = self.waiting.try_send((subject, outcome)) {
-            tracing::error!(%error, "outcome left to be found unknown at the next start");
+            tracing::error!(error = %Causes(&error), "outcome left to be found unknown at the next start");
         }
     }
 }

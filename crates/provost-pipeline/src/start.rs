@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use provost_ledger::{Event, Record, ServerEvent, Subject};
 use provost_store::{Bodies, Journal, JournalError, MasterKey, Store, StoreError};
-use provost_types::{ActionId, BootId, Clock, Outcome, Status};
+use provost_types::{ActionId, BootId, Causes, Clock, Outcome, Status};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -167,10 +167,10 @@ impl Pipeline {
                 () = stop.cancelled() => return,
             }
             if let Err(error) = self.directory.sweep().await {
-                tracing::error!(%error, "session limits not written down yet");
+                tracing::error!(error = %Causes(&error), "session limits not written down yet");
             }
             if let Err(error) = self.reload_policies().await {
-                tracing::error!(%error, "new policies not in force yet");
+                tracing::error!(error = %Causes(&error), "new policies not in force yet");
             }
             offset = self.note_clock_step(offset).await;
         }
@@ -194,7 +194,7 @@ impl Pipeline {
         match self.recorder.record(Subject::default(), record).await {
             Ok(_position) => now,
             Err(error) => {
-                tracing::error!(%error, "clock step not recorded yet");
+                tracing::error!(error = %Causes(&error), "clock step not recorded yet");
                 before
             }
         }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use provost_ledger::{DecodeError, Event};
+use provost_types::Causes;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Journal, JournalError, Store, StoreError};
@@ -90,7 +91,7 @@ impl Indexer {
     async fn caught_up(&self) -> bool {
         let caught_up = self.catch_up().await;
         if let Err(error) = &caught_up {
-            tracing::error!(%error, "event index is behind the ledger");
+            tracing::error!(error = %Causes(error), "event index is behind the ledger");
         }
         caught_up.is_ok()
     }

@@ -4,6 +4,7 @@
 //! no type is `Serialize`: each edge (API, store, ledger) owns its own form and converts.
 
 mod action;
+mod causes;
 mod clock;
 mod decision;
 mod digest;
@@ -14,6 +15,7 @@ mod role;
 mod run_state;
 
 pub use action::{Action, Correlation, Plane, Resource, Value};
+pub use causes::Causes;
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use decision::{Decision, PolicyId, PolicyVersion, Verdict};
 pub use digest::{Digest, DigestError};

@@ -25,7 +25,7 @@ use provost_secrets::{Vault, VaultError};
 use provost_store::{
     Bodies, ConnectError, DataLock, FileJournal, IndexError, Indexer, Journal, LockError,
     MasterKey, MasterKeyError, OpenError as JournalOpenError, SealError, Sealer, SqlJournal,
-    Store, UnsealError,
+    Store, StoreError, UnsealError,
 };
 use provost_types::{Clock, SystemClock};
 use secrecy::ExposeSecret as _;
@@ -233,9 +233,11 @@ impl Core {
         if tokio::time::timeout(TASKS_END_MAX, self.tasks.wait()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "not everything ended in time");
         }
+        let kept = watch::keep_checkpoint(&self.ledger, 0).await;
         self.ledger.store.close().await;
         recorded?;
         sealed?;
+        kept?;
         Ok(())
     }
 }
@@ -249,6 +251,9 @@ pub(crate) enum CloseError {
     /// It was not signed.
     #[error("the last records are not signed yet")]
     Seal(#[from] SealError),
+    /// The database does not have it.
+    #[error("the last checkpoint is not kept in the database yet")]
+    Keep(#[from] StoreError),
 }
 
 /// A folder for its owner alone, unless it is there.

@@ -34,7 +34,8 @@ const SQLITE_DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FU
 /// Settings of a SQLite connection that keeps the index: consistent, but durable only with
 /// the next commit of a durable connection.
 const SQLITE_INDEX: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-     PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;";
+     PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; \
+     PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 8000;";
 
 /// The same two for PostgreSQL. `client_min_messages` keeps notices out of our logs.
 const POSTGRES_DURABLE: &str =
@@ -183,6 +184,11 @@ fn pool(
             Box::pin(
                 async move { connection.execute(sqlx::raw_sql(settings)).await.map(|_| ()) },
             )
+        })
+        // SQLite rolls back by itself when the disk is full, and the connection goes on
+        // counting the transaction: such a one is thrown away, or it would refuse for ever.
+        .before_acquire(|connection, _| {
+            Box::pin(async move { Ok(!connection.is_in_transaction()) })
         })
         .connect_lazy(url)
         .map_err(|_| ConnectError::Url)

@@ -7,6 +7,8 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use provost_admin::LedgerReader;
+use provost_store::StoreError;
+use provost_types::Causes;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How often it is looked for.
@@ -66,18 +68,29 @@ impl Watch {
     }
 
     async fn keep_checkpoint(&mut self) {
-        let head = self.ledger.sealer.heads().borrow().clone();
-        let Some(head) = head.filter(|head| head.checkpoint.size > self.kept) else { return };
-        match self.ledger.store.put_checkpoint(head.checkpoint.size, &head.note).await {
-            Ok(()) => self.kept = head.checkpoint.size,
-            Err(error) => tracing::error!(%error, "checkpoint not kept in the database yet"),
+        match keep_checkpoint(&self.ledger, self.kept).await {
+            Ok(kept) => self.kept = kept,
+            Err(error) => {
+                tracing::error!(error = %Causes(&error), "checkpoint not kept in the database yet");
+            }
         }
     }
 }
 
-/// The sentence, if there is an error; its cause is for the log alone.
+/// Keeps the newest checkpoint in the database, unless it is the one of `kept` records that is
+/// there; returns how many records the one covers that is there now.
+pub(super) async fn keep_checkpoint(
+    ledger: &LedgerReader,
+    kept: u64,
+) -> Result<u64, StoreError> {
+    let head = ledger.sealer.heads().borrow().clone();
+    let Some(head) = head.filter(|head| head.checkpoint.size > kept) else { return Ok(kept) };
+    ledger.store.put_checkpoint(head.checkpoint.size, &head.note).await?;
+    Ok(head.checkpoint.size)
+}
+
 fn obstacle<E: std::error::Error>(sentence: &str, looked: Result<(), E>) -> Option<String> {
     let error = looked.err()?;
-    tracing::error!(%error, "{sentence}");
+    tracing::error!(error = %Causes(&error), "{sentence}");
     Some(sentence.to_owned())
 }

@@ -63,7 +63,7 @@ async fn credentials_that_prove_nothing_are_refused_once_and_for_all() {
         (vec![("x-api-key", "sk-ant-api03-foreign")], "not a Provost credential"),
         (vec![("x-api-key", key)], "only opens sessions"),
         (vec![("authorization", good.as_str()), ("x-api-key", key)], "disagree"),
-        (vec![("authorization", "Basic YTpi")], "no credential"),
+        (vec![("authorization", "Basic YTpi")], "not a Provost credential"),
     ] {
         let answer = raw::post(gateway, &headers, body.as_bytes()).await;
         assert_eq!(answer.status, 401, "{headers:?}: {answer:?}");
@@ -88,6 +88,7 @@ async fn a_revoked_key_ends_its_sessions() {
     let mut command = world.command(&["env", "--agent", AGENT, "--format", "json"]);
     command.env("PROVOST_AGENT_KEY", key["key"].as_str().unwrap());
     command.env("PROVOST_SERVER", format!("http://{}", world.server().control));
+    command.env("PROVOST_GATEWAY", format!("http://{}", world.server().gateway));
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{}", told(&output));
     let env: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -206,17 +207,21 @@ async fn a_client_that_leaves_takes_the_upstream_with_it() {
     assert!(outcome["usage"]["input"].as_u64().unwrap() > 0, "what was spent: {outcome}");
 }
 
+/// A client that says no more cannot be told from one that has left, so it has left.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_half_closed_socket_still_gets_its_answer() {
+async fn a_half_closed_socket_is_a_client_that_left_and_leaves_no_intent_open() {
     let world = World::start(Script::default()).await;
     let (_, token) = world.session().await;
+    let gateway = world.server().gateway;
     let bearer = bearer(&token);
     let headers = [("authorization", bearer.as_str())];
-    let body = message(MODEL).to_string();
-    let mut stream = raw::open(world.server().gateway, &headers, body.as_bytes()).await;
+    let body = raw::streamed(&format!("{MODEL}+endless-20")).to_string();
+    let mut stream = raw::open(gateway, &headers, body.as_bytes()).await;
+    raw::read_until(&mut stream, "content_block_delta").await;
     stream.shutdown().await.unwrap();
-    let answer = raw::read(&mut stream).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let (_, outcomes) = world.concluded().await;
+    assert_eq!(outcomes[0]["record"]["outcome"]["status"], "aborted", "{outcomes:?}");
+    assert_eq!(raw::ask(gateway, &token, &message(MODEL)).await.status, 200, "it goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,9 +233,9 @@ async fn unknown_routes_and_methods_are_refused() {
         ("GET /v1/messages", 405),
         ("POST /v1/complete", 404),
         ("POST /v1/messages/batches", 404),
-        ("POST //v1/messages", 404),
-        ("POST /v1/%6dessages", 404),
-        ("POST /v1/messages/../messages", 404),
+        ("POST //v1/messages", 400),
+        ("POST /v1/%6dessages", 400),
+        ("POST /v1/messages/../messages", 400),
         ("HEAD /", 200),
     ] {
         let request = format!(

@@ -96,8 +96,8 @@ async fn a_new_policy_is_in_force_without_a_restart_and_a_broken_one_is_not() {
     let check = world.run(&["policy", "check"]).await;
     assert_eq!(check.status.code(), Some(1), "{}", told(&check));
     assert!(told(&check).contains("extra.cedar:1"), "{}", told(&check));
-    eventually("it is not ready", async || {
-        (get(world.server().control, "/readyz").await.status == 503).then_some(())
+    eventually("the refusal is told", async || {
+        world.done(&["policy", "show"]).await.contains("extra.cedar:1").then_some(())
     })
     .await;
     assert_eq!(raw::ask(gateway, &token, &message(MODEL)).await.status, 200);

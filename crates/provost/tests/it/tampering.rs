@@ -89,11 +89,14 @@ async fn each_of_a_thousand_changes_to_ledger_files_is_found() {
 async fn removed_swapped_and_replaced_files_are_found() {
     let mut world = finished(280).await;
     let ledger = world.data().join("ledger");
-    for path in files(&ledger) {
+    // The journal's segments go once they are sealed: that they are gone is no fault.
+    for path in
+        files(&ledger).iter().filter(|path| path.extension().is_none_or(|kind| kind != "seg"))
+    {
         let aside = world.folder().join("aside");
-        fs::rename(&path, &aside).unwrap();
+        fs::rename(path, &aside).unwrap();
         is_found(&world, &format!("{} removed", path.display())).await;
-        fs::rename(&aside, &path).unwrap();
+        fs::rename(&aside, path).unwrap();
     }
     let bundles = ledger.join("tile/entries");
     let (one, two) = (bundles.join("000"), bundles.join("001"));

@@ -162,7 +162,8 @@ impl World {
     /// Runs a command that has to succeed; its standard output.
     pub(crate) async fn done(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments).await;
-        assert!(output.status.success(), "provost {arguments:?}: {}", told(&output));
+        let log = self.server_log();
+        assert!(output.status.success(), "provost {arguments:?}: {}\n{log}", told(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
