@@ -30,7 +30,7 @@ pub enum Journal {
 }
 
 impl Journal {
-    /// Appends one entry of 1 to [`ENTRY_LEN_MAX`](provost_ledger::ENTRY_LEN_MAX) bytes and returns its index once it is
+    /// Appends one entry of 1 to [`ENTRY_LEN_MAX`] bytes and returns its index once it is
     /// durable.
     ///
     /// Entries get their indices in the order they are queued. A caller that stops waiting
@@ -38,8 +38,11 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// Any [`JournalError`]: the entry has no index and will not be found later. The next
+    /// Any [`JournalError`]: the entry has no index and will not be found later, unless the
+    /// disk does not take it back either and the process is killed before it does. The next
     /// call tries again, so a disk that can be written again needs no restart.
+    ///
+    /// [`ENTRY_LEN_MAX`]: provost_ledger::ENTRY_LEN_MAX
     pub async fn append(&self, entry: Vec<u8>) -> Result<u64, JournalError> {
         match self {
             Self::File(journal) => journal.append(entry).await,

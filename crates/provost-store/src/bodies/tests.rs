@@ -1,3 +1,5 @@
+//! Bodies as they are written, read back, cut, lost and deleted.
+
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use bytes::Bytes;

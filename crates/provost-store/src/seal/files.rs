@@ -1,4 +1,4 @@
-//! Writes the ledger's files so that a reader or a crash meets each of them whole or not at all.
+//! Writes the ledger's files: a reader or a crash meets each of them whole or not at all.
 
 use std::{
     fs::{self, File},
@@ -90,14 +90,21 @@ impl Files {
         let parent = path.parent().unwrap_or(&self.ledger);
         make_dir(parent)?;
         let unfinished = self.ledger.join(UNFINISHED);
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        if let Err(error) = write_synced(&unfinished, bytes) {
+            // On a full disk, the journal needs the room more.
+            fs::remove_file(&unfinished).unwrap_or_default();
+            return Err(error);
+        }
         fs::rename(&unfinished, path)?;
         sync_dir(parent)
     }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Makes a folder and those above it, each durably.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use proptest::prelude::{Just, Strategy, prop_oneof, proptest};
+use proptest::prelude::{Just, ProptestConfig, Strategy, prop_oneof, proptest};
 use provost_ledger::{Checkpoint, Directory, LedgerKey, Report, verify};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
@@ -262,7 +262,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn every_checkpoint_continues_the_one_before(

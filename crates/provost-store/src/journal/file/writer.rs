@@ -91,6 +91,9 @@ impl Medium for Writer {
         let written = self.append(entries);
         if written.is_err() {
             self.state = State::Suspect;
+            // Before anybody hears of the error, so that a kill brings nothing back that was
+            // refused. If it fails as well, the next call does it first.
+            self.recover().unwrap_or_default();
         }
         written
     }

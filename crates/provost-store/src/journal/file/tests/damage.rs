@@ -26,7 +26,7 @@ async fn a_journal_cut_anywhere_has_every_entry_before_the_cut() {
     assert!(ends.len() > 2, "several frames are cut");
 
     for cut in 20..=whole.len() {
-        for behind in [&b""[..], &[0; 300], b"\xff\xff\xff", &[1; 300]] {
+        for behind in [&b""[..], &[0; 300], &[1; 300]] {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir(dir.path().join("journal")).unwrap();
             for name in &names {
