@@ -25,6 +25,7 @@ mod refusal;
 mod reply;
 mod run_tree;
 mod start;
+pub mod trace;
 
 pub use by::By;
 pub use directory::{

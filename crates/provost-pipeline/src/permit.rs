@@ -11,6 +11,7 @@ use provost_types::{
 };
 use sha2::Sha256;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::Span;
 
 use crate::{
     directory::{InFlight, LiveSession},
@@ -29,10 +30,17 @@ pub struct Permit {
     caller: Caller,
     path: Path,
     keeping: Keeping,
-    closer: Closer,
+    held: Held,
     finished: bool,
-    /// What the action occupies while it is in flight.
-    _place: (OwnedSemaphorePermit, InFlight),
+}
+
+/// What an action holds while it is in flight.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) closer: Closer,
+    pub(crate) span: Span,
+    /// Its place among those in flight, here and in its session.
+    pub(crate) _place: (OwnedSemaphorePermit, InFlight),
 }
 
 /// Who is asking: made only by the verifier, from a credential.
@@ -113,9 +121,9 @@ impl Permit {
         caller: Caller,
         path: Path,
         keeping: Keeping,
-        (closer, place): (Closer, (OwnedSemaphorePermit, InFlight)),
+        held: Held,
     ) -> Self {
-        Self { action, caller, path, keeping, closer, finished: false, _place: place }
+        Self { action, caller, path, keeping, held, finished: false }
     }
 
     /// The action this permit is for.
@@ -136,6 +144,11 @@ impl Permit {
     /// The session it acts in.
     pub fn session(&self) -> SessionId {
         self.caller.session
+    }
+
+    /// The action's span.
+    pub(crate) fn span(&self) -> &Span {
+        &self.held.span
     }
 
     /// Resolves when the action has to stop at once, and says why.
@@ -168,7 +181,7 @@ impl Permit {
     /// The last step: the outcome is recorded, now or as soon as the ledger can be written.
     pub(crate) async fn finish(mut self, outcome: Outcome) {
         self.finished = true;
-        self.closer.conclude(&self.caller, self.action, outcome).await;
+        self.held.closer.conclude(&self.caller, self.action, outcome).await;
     }
 }
 
@@ -176,7 +189,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.finished {
             let outcome = Outcome::because(Status::Aborted, "the action was dropped");
-            self.closer.conclude_later(&self.caller, self.action, outcome);
+            self.held.closer.conclude_later(&self.caller, self.action, outcome);
         }
     }
 }

@@ -7,15 +7,17 @@ use provost_ledger::{Intent, Record, Refused, Subject};
 use provost_store::{Bodies, BodyMode};
 use provost_types::{Action, ActionId, Causes, Clock, Decision, Verdict};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::{
     Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory, Presented, Refusal,
     RefusalCode, Reply,
     directory::InFlight,
-    permit::Keeping,
+    permit::{Held, Keeping},
     record::{Closer, Recorder},
     refusal::Reason,
     run_tree::Path,
+    trace,
 };
 
 /// What a person is told when the ledger cannot be written.
@@ -68,7 +70,9 @@ impl Pipeline {
                 return;
             }
         };
-        let outcome = gateway.execute(&permit, ask, &mut reply).await;
+        let span = permit.span().clone();
+        let outcome = gateway.execute(&permit, ask, &mut reply).instrument(span.clone()).await;
+        trace::end(&span, &outcome);
         metrics::counter!("provost_outcomes_total", "status" => outcome.status.as_str())
             .increment(1);
         permit.finish(outcome).await;
@@ -124,12 +128,13 @@ impl Pipeline {
         if intent.decision.verdict == Verdict::Deny {
             return Err(Reason::new(RefusalCode::Denied, intent.decision.reason));
         }
+        let span = trace::begin(id, &caller, &intent);
         let record = Record::Intent(intent);
         if let Err(error) = self.recorder.record(caller.subject(id), record).await {
             tracing::error!(error = %Causes(&error), "ledger unavailable, action refused");
             return Err(Reason::new(RefusalCode::Unavailable, LEDGER_DOWN));
         }
-        let held = (self.closer.clone(), (place, in_flight));
+        let held = Held { closer: self.closer.clone(), span, _place: (place, in_flight) };
         let permit = Permit::new(id, caller, path, keeping, held);
         permit.keep_request(&action.arguments).await;
         Ok(permit)
@@ -174,19 +179,21 @@ impl Pipeline {
             Some(caller) => caller.subject(action),
             None => Subject { action: Some(action), ..Subject::default() },
         };
+        let refusal = reason.about(action);
+        trace::refused(&refusal, known.caller.as_ref());
         let record = Record::Refusal(Refused {
-            code: reason.code.as_str().to_owned(),
-            reason: reason.message.clone(),
+            code: refusal.code.as_str().to_owned(),
+            reason: refusal.message.clone(),
             credential: known.caller.map(|caller| caller.credential),
             intent: known.intent,
         });
         // The ledger being down is why this one is refused: there is nothing to try.
-        if reason.code != RefusalCode::Unavailable
+        if refusal.code != RefusalCode::Unavailable
             && let Err(error) = self.recorder.record(subject, record).await
         {
-            tracing::error!(%action, error = %Causes(&error), code = reason.code.as_str(), "refusal not recorded");
+            tracing::error!(%action, error = %Causes(&error), code = refusal.code.as_str(), "refusal not recorded");
         }
-        reason.about(action)
+        refusal
     }
 
     /// The directory of agents, people and sessions.

@@ -8,10 +8,15 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    Resource,
+    runtime::Tokio,
+    trace::{SdkTracerProvider, span_processor_with_async_runtime::BatchSpanProcessor},
+};
+use provost_pipeline::trace;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
-    filter::ParseError,
+    filter::{ParseError, filter_fn},
     layer::SubscriberExt as _,
     registry,
     util::{SubscriberInitExt as _, TryInitError},
@@ -61,15 +66,21 @@ impl Telemetry {
     /// [`TelemetryError`]; nothing is told then.
     pub(crate) fn start(config: &Config) -> Result<Self, TelemetryError> {
         let traces = config.otlp_endpoint.as_deref().map(exporter).transpose()?;
-        let spans = traces
-            .as_ref()
-            .map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("provost")));
+        let spans = traces.as_ref().map(|traces| {
+            let tracer = traces.tracer("provost");
+            tracing_opentelemetry::layer()
+                .with_tracer(tracer)
+                .with_filter(filter_fn(|metadata| metadata.target() == trace::TARGET))
+        });
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let lines = match config.format {
             LogFormat::Text => lines.with_ansi(false).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
-        registry().with(EnvFilter::try_new(&config.log)?).with(lines).with(spans).try_init()?;
+        // Spans for the collector are none of the log's business, and cost nothing there.
+        let logged = EnvFilter::try_new(&config.log)?
+            .add_directive(format!("{}=off", trace::TARGET).parse()?);
+        registry().with(lines.with_filter(logged)).with(spans).try_init()?;
         let metrics = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
             .install_recorder()?;
@@ -100,8 +111,9 @@ fn exporter(endpoint: &str) -> Result<SdkTracerProvider, ExporterBuildError> {
     let endpoint = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
     let exporter = SpanExporter::builder().with_http().with_endpoint(endpoint).build()?;
     let resource = Resource::builder().with_service_name("provost").build();
-    Ok(SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_resource(resource)
-        .build())
+    // On our runtime: the exporter's connections need one, and the default processor runs on a
+    // thread of its own that has none, where every batch is lost without a word.
+    let batches = BatchSpanProcessor::builder(exporter, Tokio).build();
+    let builder = SdkTracerProvider::builder().with_span_processor(batches);
+    Ok(builder.with_resource(resource).build())
 }

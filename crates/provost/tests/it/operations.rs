@@ -190,3 +190,37 @@ async fn run_passes_on_exit_codes_and_hides_real_keys() {
     assert!(env.contains("ANTHROPIC_AUTH_TOKEN=pvs_"), "{env}");
     assert!(env.contains("NO_PROXY="), "{env}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_gets_spans_with_the_names_of_the_genai_conventions() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let collector = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut world = World::install(Script::default()).await;
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    world.set("PROVOST_TELEMETRY_OTLP_ENDPOINT", &endpoint);
+    world.serve().await;
+    let (_, token) = world.session().await;
+    assert_eq!(raw::ask(world.server().gateway, &token, &message(MODEL)).await.status, 200);
+    let receive = async {
+        let (mut stream, _) = collector.accept().await.unwrap();
+        let mut seen = Vec::new();
+        let mut buffer = [0; 8192];
+        loop {
+            let read = stream.read(&mut buffer).await.unwrap();
+            seen.extend_from_slice(&buffer[..read]);
+            let text = String::from_utf8_lossy(&seen).into_owned();
+            if text.contains("gen_ai.usage.output_tokens") {
+                let _closed =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                return text;
+            }
+            assert!(read > 0, "no span came: {text}");
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(60), receive).await.expect("a span");
+    assert!(text.starts_with("POST /v1/traces"), "{text}");
+    for name in ["gen_ai.request.model", MODEL, "gen_ai.agent.id", AGENT, "provost.action"] {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    assert!(!text.contains(&token) && !text.contains(REAL_KEY));
+}
