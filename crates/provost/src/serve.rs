@@ -51,7 +51,7 @@ pub(crate) async fn serve(data: &DataDir, config: &Config, printer: Printer) -> 
     })?;
 
     stop_asked.recv().await;
-    tracing::info_span!("XX", otel.name = "chat x", gen_ai.operation.name = "chat").in_scope(|| tracing::info!("stopping"));
+    tracing::info!("stopping");
     let removed = std::fs::remove_file(data.run_file());
     serving.shutdown.cancel();
     let cut = tokio::select! {
