@@ -14,7 +14,7 @@ impl By {
         Self(format!("human/{name}"))
     }
 
-    /// Whoever may open the data directory on this machine. Unit of `uid`: the system's user id.
+    /// Whoever may open the data directory on this machine, by the system's user id.
     pub fn local(uid: u32) -> Self {
         Self(format!("local/{uid}"))
     }

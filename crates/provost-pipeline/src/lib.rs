@@ -1,8 +1,10 @@
 //! The one path every action takes, and who may take it.
 //!
 //! ```text
-//! authenticate ─► session ─► run state ─► classify ─► decide ─► record intent ─► execute ─► record outcome
-//!                                        (gateway)    (pure)     (durable)      (gateway)     (durable)
+//! authenticate ─► session ─► run state ─► classify ─► decide ─► record intent ─┐
+//!                                        (gateway)    (pure)      (durable)    │
+//!                      record outcome ◄─ execute, with a `Permit` ◄────────────┘
+//!                        (durable)          (gateway)
 //! ```
 //!
 //! [`Pipeline::run`] is that line, in that order, and is the only place it is written

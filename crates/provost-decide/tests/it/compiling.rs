@@ -1,3 +1,5 @@
+//! Sets of files that compile, and the findings of those that do not.
+
 use insta::assert_snapshot;
 use provost_decide::{Effect, Policies, Severity, SourceFile};
 

@@ -1,3 +1,5 @@
+//! Decisions: the index against the full set, reasons, and what is denied for want of sense.
+
 use insta::assert_snapshot;
 use provost_decide::Policies;
 use provost_types::Value;

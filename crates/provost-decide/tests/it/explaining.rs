@@ -1,3 +1,5 @@
+//! Explanations, as a person reads them.
+
 use insta::assert_snapshot;
 use provost_types::Value;
 

@@ -1,3 +1,5 @@
+//! What `policy check` says of policies that compile.
+
 use insta::assert_snapshot;
 
 use crate::ask::policies;

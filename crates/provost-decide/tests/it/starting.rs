@@ -1,3 +1,5 @@
+//! The starter policies: what a stock Claude Code may do, and what it may not.
+
 use provost_decide::{Policies, project_policy, starter_policies};
 use provost_types::{ProjectName, Value};
 

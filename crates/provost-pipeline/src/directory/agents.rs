@@ -130,7 +130,8 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`DirectoryError::NoSuch`] or retired agent; [`DirectoryError::Invalid`] label or expiry.
+    /// [`DirectoryError::NoSuch`] or retired agent; [`DirectoryError::Invalid`] label or
+    /// expiry.
     pub async fn create_key(
         &self,
         by: &By,

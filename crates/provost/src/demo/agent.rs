@@ -31,12 +31,15 @@ pub(crate) async fn scripted_agent(given: &Given, model: &str, printer: Printer)
     let mut messages = vec![json!({"role": "user", "content": "Say hello with echo."})];
     for _ in 0..TURNS_MAX {
         let answer = ask(given, model, &messages).await?;
-        let blocks = answer["content"].as_array().context("the answer has no content")?;
+        let blocks = answer
+            .get("content")
+            .and_then(Value::as_array)
+            .context("the answer has no content")?;
         let calls: Vec<&Value> =
-            blocks.iter().filter(|block| block["type"] == "tool_use").collect();
+            blocks.iter().filter(|block| text(block, "/type") == "tool_use").collect();
         if calls.is_empty() {
-            for text in blocks.iter().filter_map(|block| block["text"].as_str()) {
-                printer.note(&format!("agent: {text}"));
+            for block in blocks {
+                printer.note(&format!("agent: {}", text(block, "/text")));
             }
             return Ok(());
         }
@@ -50,12 +53,12 @@ pub(crate) async fn scripted_agent(given: &Given, model: &str, printer: Printer)
 
 /// Runs the one command this agent knows: `echo`.
 fn tool_result(call: &Value, printer: Printer) -> Result<Value> {
-    let command = call["input"]["command"].as_str().unwrap_or_default();
+    let command = text(call, "/input/command");
     printer.note(&format!("agent: runs `{command}`"));
     let words = command.strip_prefix("echo ").context("this agent knows only `echo`")?;
     Ok(json!({
         "type": "tool_result",
-        "tool_use_id": call["id"],
+        "tool_use_id": text(call, "/id"),
         "content": format!("{words}\n"),
     }))
 }
@@ -83,7 +86,12 @@ async fn ask(given: &Given, model: &str, messages: &[Value]) -> Result<Value> {
     let status = answer.status();
     let bytes = answer.into_body().collect().await.context("the answer was cut")?.to_bytes();
     let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    let message = text(&answer, "/error/message");
     ensure!(status.is_success(), "{status}: {message}");
     Ok(answer)
+}
+
+/// The text at a JSON pointer (RFC 6901); empty if there is none.
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

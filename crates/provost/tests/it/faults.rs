@@ -145,7 +145,7 @@ async fn a_full_disk_refuses_everything_until_there_is_room_again() {
             while std::io::Write::write_all(&mut file, &block).is_ok() {}
         }
     };
-    // What the journal has laid down ahead is still good for some entries: ask until it is used.
+    // What the journal has laid down ahead is good for some entries: ask until it is used.
     let refused = eventually("the ledger is full", async || {
         fill();
         let answer = raw::ask(gateway, &token, &message(MODEL)).await;

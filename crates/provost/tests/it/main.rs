@@ -1,5 +1,13 @@
 //! End to end: the real binary, driven by real clients, against scripted upstreams.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    reason = "a test stops where it fails, dials whom it likes, and owns its environment"
+)]
+
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
