@@ -224,3 +224,30 @@ async fn a_collector_gets_spans_with_the_names_of_the_genai_conventions() {
     }
     assert!(!text.contains(&token) && !text.contains(REAL_KEY));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_shows_what_it_says_it_shows() {
+    let output = tokio::process::Command::new(crate::world::PROVOST)
+        .arg("demo")
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", "/nonexistent")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(120), output).await.expect("it ends");
+    let text = told(&output.unwrap());
+    assert!(text.starts_with("exit status: 0"), "{text}");
+    for shown in [
+        "invoice-bot began",
+        "agent: runs `echo hello from the agent`",
+        "asks for Bash",
+        "no policy permits message on Llm::Model \"claude-instant-1\"",
+        "Provost stopped session",
+        "The stream is cut, and the agent ended with exit status: 137",
+        "the ledger is whole and unchanged",
+        "is not what was signed",
+        "Nothing is left of it",
+    ] {
+        assert!(text.contains(shown), "{shown:?} is not shown:\n{text}");
+    }
+}

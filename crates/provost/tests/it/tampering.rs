@@ -168,3 +168,32 @@ async fn changed_removed_and_added_rows_are_found() {
     }
     world.done(&["audit", "verify"]).await;
 }
+
+/// Verifies with `verify_ledger.py`, which shares nothing with us but the specifications.
+async fn independently(world: &World) -> std::process::Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/verify_ledger.py");
+    let mut python = tokio::process::Command::new("python3");
+    python.arg(script).arg(world.data().join("ledger"));
+    python.arg(world.data().join("keys/ledger.vkey")).output().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_that_is_not_ours_agrees() {
+    let world = finished(280).await;
+    let output = independently(&world).await;
+    assert!(output.status.success(), "{}", told(&output));
+    let checkpoint = world.data().join("ledger/checkpoint");
+    let note = fs::read_to_string(&checkpoint).unwrap();
+    let size = note.lines().nth(1).unwrap().to_owned();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), format!("OK {size}"));
+
+    let bundle = world.data().join("ledger/tile/entries/001");
+    let whole = fs::read(&bundle).unwrap();
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    fs::write(&bundle, altered).unwrap();
+    assert!(!independently(&world).await.status.success(), "an altered entry");
+    fs::write(&bundle, &whole).unwrap();
+    fs::write(&checkpoint, note.replacen(&size, "512", 1)).unwrap();
+    assert!(!independently(&world).await.status.success(), "an altered size");
+}
