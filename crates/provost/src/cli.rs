@@ -97,7 +97,7 @@ struct Global {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
-    /// A server elsewhere, such as https://provost.example.com:8485
+    /// A server elsewhere, such as `https://provost.example.com:8485`
     #[arg(
         long,
         global = true,
