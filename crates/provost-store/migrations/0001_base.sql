@@ -94,12 +94,17 @@ CREATE TABLE event (
 );
 
 CREATE INDEX event_by_action ON event (action) WHERE action IS NOT NULL;
-CREATE INDEX event_by_agent ON event (agent, position) WHERE agent IS NOT NULL;
-CREATE INDEX event_by_project ON event (project, position) WHERE project IS NOT NULL;
-CREATE INDEX event_by_session ON event (session, position) WHERE session IS NOT NULL;
--- The other kinds are nearly every row: reading in order finds them as fast.
-CREATE INDEX event_by_rare_kind ON event (kind, position)
-    WHERE kind NOT IN ('intent', 'outcome');
+
+-- Which blocks of 256 positions have an event of an agent, project, session or rare kind.
+-- A word is `agent/NAME`, `project/NAME`, `session/ID` or `kind/KIND`.
+CREATE TABLE event_block (
+    word  TEXT   NOT NULL,
+    block BIGINT NOT NULL,
+    PRIMARY KEY (word, block)
+) /* SQLite: WITHOUT ROWID */;
+
+-- For the audit, which reads the ledger and this table side by side.
+CREATE INDEX event_block_in_order ON event_block (block);
 
 -- Intents without an outcome: few, and asked for at every start.
 CREATE TABLE open_intent (

@@ -5,6 +5,7 @@
 //! from it. Nothing here decides or caches; each public method is one transaction.
 
 mod agents;
+mod blocks;
 mod check;
 mod columns;
 mod connect;

@@ -1,10 +1,13 @@
 //! Comparing what SQL says about the ledger with the ledger.
 
+use std::collections::BTreeSet;
+
 use provost_ledger::{Checkpoint, Event, LedgerVerifier};
 use sqlx::any::AnyRow;
 
 use super::{
     Store, StoreError,
+    blocks::{BLOCK_LEN, Mention, mention, mentions},
     columns::{self, Columns, read_all},
     row::{EventRow, TEXT_COLUMNS},
 };
@@ -40,6 +43,22 @@ pub enum IndexFault {
     Surplus {
         /// The position it claims.
         position: i64,
+    },
+    /// A block has events that its list does not tell of.
+    #[error("table `event_block`: the row of `{word}` for records from {first} is missing")]
+    BlockNotListed {
+        /// The feature of the events: `agent/NAME`, `project/NAME`, `session/ID`, `kind/KIND`.
+        word: String,
+        /// Position of the block's first record.
+        first: i64,
+    },
+    /// A block is listed that has no such event.
+    #[error("table `event_block`: the row of `{word}` for records from {first} is surplus")]
+    BlockListed {
+        /// The feature no event has.
+        word: String,
+        /// Position of the block's first record.
+        first: i64,
     },
     /// An intent without outcome is not listed as open.
     #[error("table `open_intent`: the row of the intent at record {position} is missing")]
@@ -78,6 +97,12 @@ pub enum IndexFault {
     },
 }
 
+impl From<&Mention> for IndexFault {
+    fn from(surplus: &Mention) -> Self {
+        Self::BlockListed { word: surplus.word.clone(), first: surplus.first() }
+    }
+}
+
 impl Store {
     /// Compares the rows of the entries from position `from` on with the entries.
     ///
@@ -108,6 +133,31 @@ impl Store {
                 Err(_) => faults.push(IndexFault::Unreadable { position: unsigned(first) }),
             }
         }
+        faults.extend(self.check_blocks(&expected).await?);
+        Ok(faults)
+    }
+
+    /// Compares the lists of blocks. A block that goes on beyond `rows` may be listed for
+    /// words that only its other events bear.
+    async fn check_blocks(&self, rows: &[EventRow]) -> Result<Vec<IndexFault>, StoreError> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Ok(Vec::new());
+        };
+        let block = |row: &EventRow| row.position.div_euclid(BLOCK_LEN);
+        let listed = self.mentioned(block(first), block(last)).await?;
+        let expected: BTreeSet<Mention> = mentions(rows).into_iter().collect();
+        let missing = expected.difference(&listed);
+        let missing = missing.map(|mention| IndexFault::BlockNotListed {
+            word: mention.word.clone(),
+            first: mention.first(),
+        });
+        let mut faults: Vec<_> = missing.collect();
+        for surplus in listed.difference(&expected) {
+            let whole = first.position <= surplus.first() && last.position >= surplus.last();
+            if whole || !self.is_mentioned(surplus).await? {
+                faults.push(surplus.into());
+            }
+        }
         Ok(faults)
     }
 
@@ -127,6 +177,14 @@ impl Store {
         let mut faults = read_all("event", &rows, |row| {
             Ok(IndexFault::Surplus { position: row.value("position")? })
         })?;
+        let beyond = sqlx::query(
+            "SELECT word, block FROM event_block WHERE block < 0 OR block > $1 \
+             ORDER BY block, word LIMIT $2",
+        );
+        let last = columns::count(size).saturating_sub(1).div_euclid(BLOCK_LEN);
+        let rows =
+            self.read("check the event index", beyond.bind(last).bind(FAULTS_MAX)).await?;
+        faults.extend(read_all("event_block", &rows, mention)?.iter().map(IndexFault::from));
         let rows = self.read("check open intents", sqlx::query(NOT_LISTED).bind(FAULTS_MAX));
         faults.extend(read_all("event", &rows.await?, |row| {
             Ok(IndexFault::IntentNotListed { position: row.count("position")? })

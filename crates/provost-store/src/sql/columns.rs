@@ -27,22 +27,35 @@ pub(super) fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// `($1, $2), ($3, $4)`: placeholders for `rows` rows of `width` values.
-pub(super) fn placeholders(rows: usize, width: usize) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(rows.saturating_mul(width).saturating_mul(7));
-    let mut number = 0_usize;
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..width {
-            number = number.saturating_add(1);
-            let comma = if column == 0 { "" } else { ", " };
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, "{comma}${number}");
+/// How a database likes its placeholders in a long list of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placeholder {
+    /// `$1`: the only form PostgreSQL knows. SQLite knows it too, but searches all names
+    /// for each value: 2,816 of them took 60 % of the time to index events.
+    Numbered,
+    /// `?`
+    Bare,
+}
+
+impl Placeholder {
+    /// `($1, $2), ($3, $4)` or `(?, ?), (?, ?)`: `rows` rows of `width` values.
+    pub(super) fn list(self, rows: usize, width: usize) -> String {
+        let mut text = String::with_capacity(rows.saturating_mul(width).saturating_mul(7));
+        let mut number = 0_usize;
+        for row in 0..rows {
+            text.push_str(if row == 0 { "(" } else { ", (" });
+            for column in 0..width {
+                text.push_str(if column == 0 { "" } else { ", " });
+                number = number.saturating_add(1);
+                match self {
+                    Self::Numbered => text.push_str(&format!("${number}")),
+                    Self::Bare => text.push('?'),
+                }
+            }
+            text.push(')');
         }
-        text.push(')');
+        text
     }
-    text
 }
 
 /// One row, read by column name.
@@ -132,4 +145,21 @@ pub(super) fn read_all<T>(
     read: impl Fn(Columns<'_>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     rows.iter().map(|row| read(Columns { table, row })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Placeholder;
+
+    #[test]
+    fn placeholders_of_both_forms() {
+        for (rows, width, numbered, bare) in [
+            (0, 2, "", ""),
+            (1, 1, "($1)", "(?)"),
+            (2, 2, "($1, $2), ($3, $4)", "(?, ?), (?, ?)"),
+        ] {
+            assert_eq!(Placeholder::Numbered.list(rows, width), numbered);
+            assert_eq!(Placeholder::Bare.list(rows, width), bare);
+        }
+    }
 }

@@ -32,10 +32,11 @@ const SQLITE_DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FU
      PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;";
 
 /// Settings of a SQLite connection that keeps the index: consistent, but durable only with
-/// the next commit of a durable connection.
+/// the next commit of a durable connection. The log may grow to 4,000 pages (16 MiB) before
+/// it is folded in: pages of the index are written again and again, and folded in once.
 const SQLITE_INDEX: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
      PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; \
-     PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 8000;";
+     PRAGMA cache_size = -8000; PRAGMA wal_autocheckpoint = 4000;";
 
 /// The same two for PostgreSQL. `client_min_messages` keeps notices out of our logs.
 const POSTGRES_DURABLE: &str =

@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{
     CredentialRow, Holder, Store, StoreError, Transaction,
-    columns::{self, Columns, placeholders, read_all},
+    columns::{self, Columns, read_all},
 };
 
 /// Most rows one statement touches: bounds its number of arguments.
@@ -90,7 +90,7 @@ impl Store {
                  (SELECT column1 AS id, MAX(column2) AS at FROM (VALUES {}) AS uses \
                  GROUP BY column1) AS used WHERE credential.id = used.id \
                  AND (last_used_at IS NULL OR last_used_at < used.at)",
-                placeholders(uses.len(), 2)
+                transaction.placeholder.list(uses.len(), 2)
             )))
             .persistent(false);
             for (id, at) in uses {

@@ -8,8 +8,7 @@ use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
 use super::{
     Store, StoreError, Transaction,
-    columns::{self, Columns, placeholders, read_all},
-    filter::Filter,
+    columns::{self, Columns, read_all},
     row::EventRow,
 };
 
@@ -79,7 +78,10 @@ impl Store {
                 return Err(StoreError::Gap { indexed: expected, offered: *position });
             }
         }
-        transaction.add_events(new).await?;
+        let rows: Vec<_> =
+            new.iter().map(|(position, event)| EventRow::new(*position, event)).collect();
+        transaction.add_mentions(&rows).await?;
+        transaction.add_rows(&rows).await?;
         transaction.note_open_intents(new).await?;
         transaction.commit().await
     }
@@ -105,38 +107,6 @@ impl Store {
         read_all("event", &rows, |row| row.count("position"))
     }
 
-    /// Positions of at most `limit` entries that fit.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] of the database only.
-    pub async fn events(
-        &self,
-        filter: &EventFilter,
-        order: Order,
-        limit: u32,
-    ) -> Result<Vec<u64>, StoreError> {
-        let mut select = Filter::new("SELECT position FROM event WHERE TRUE");
-        select.text("agent =", filter.agent.as_ref());
-        select.text("project =", filter.project.as_ref());
-        select.text("session =", filter.session);
-        if let Some(kind) = &filter.kind {
-            select.text("kind =", Some(columns::text(kind)));
-            if !["intent", "outcome"].contains(&kind.as_str()) {
-                // Says to the planner that the index of rare kinds will do.
-                select.and("kind NOT IN ('intent', 'outcome')");
-            }
-        }
-        select.number("position >=", filter.from.map(columns::count));
-        select.number("position <", filter.before.map(columns::count));
-        let order = match order {
-            Order::OldestFirst => "ORDER BY position",
-            Order::NewestFirst => "ORDER BY position DESC",
-        };
-        let rows = self.read("list events", select.into_statement(order, limit)).await?;
-        read_all("event", &rows, |row| row.count("position"))
-    }
-
     /// Intents that have no outcome among the events indexed, by position.
     ///
     /// # Errors
@@ -158,6 +128,7 @@ impl Store {
     pub async fn clear_index(&self) -> Result<(), StoreError> {
         let mut transaction = self.begin("clear the event index").await?;
         transaction.run(sqlx::query("DELETE FROM open_intent")).await?;
+        transaction.run(sqlx::query("DELETE FROM event_block")).await?;
         transaction.run(sqlx::query("DELETE FROM event")).await?;
         transaction.commit().await
     }
@@ -207,18 +178,17 @@ fn indexed(rows: &[AnyRow]) -> Result<u64, StoreError> {
 }
 
 impl Transaction {
-    async fn add_events(&mut self, events: &[(u64, Event)]) -> Result<(), StoreError> {
-        for events in batches(events) {
+    async fn add_rows(&mut self, rows: &[EventRow]) -> Result<(), StoreError> {
+        for rows in batches(rows) {
             let mut insert = sqlx::query(AssertSqlSafe(format!(
                 "INSERT INTO event (position, at, kind, action, agent, project, session, \
                  plane, verb, resource, result) VALUES {}",
-                placeholders(events.len(), 11)
+                self.placeholder.list(rows.len(), 11)
             )));
-            for (position, event) in events {
-                let row = EventRow::new(*position, event);
+            for row in rows {
                 insert = insert.bind(row.position).bind(row.at);
-                for text in row.texts {
-                    insert = insert.bind(text);
+                for text in &row.texts {
+                    insert = insert.bind(text.as_deref());
                 }
             }
             self.run(insert).await?;
@@ -243,7 +213,7 @@ impl Transaction {
         for open in batches(&open) {
             let mut insert = sqlx::query(AssertSqlSafe(format!(
                 "INSERT INTO open_intent (action, position) VALUES {} ON CONFLICT DO NOTHING",
-                placeholders(open.len(), 2)
+                self.placeholder.list(open.len(), 2)
             )));
             for (action, position) in open {
                 insert = insert.bind(action.to_string()).bind(columns::count(*position));
@@ -253,7 +223,7 @@ impl Transaction {
         for closed in batches(&closed) {
             let mut delete = sqlx::query(AssertSqlSafe(format!(
                 "DELETE FROM open_intent WHERE action IN {}",
-                placeholders(1, closed.len())
+                self.placeholder.list(1, closed.len())
             )));
             for action in closed {
                 delete = delete.bind(action.to_string());
@@ -266,7 +236,7 @@ impl Transaction {
 
 /// Splits rows into batches of [`ROWS_MAX`] and then smaller powers of two: few different
 /// statements, so that each is found prepared.
-fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+pub(super) fn batches<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
         let size = rest.len().checked_ilog2().map(|bits| (1 << bits).min(ROWS_MAX))?;

@@ -64,13 +64,15 @@ async fn apply(
     Ok(found)
 }
 
-/// SQLite's names for two types: only `INTEGER` makes a primary key the row's own number, and
-/// the driver knows no `BYTEA`.
+/// What SQLite says otherwise: only `INTEGER` makes a primary key the row's own number, the
+/// driver knows no `BYTEA`, and what is in a `/* SQLite: … */` is said to it alone.
 fn adapt(backend: &Backend, step: &str) -> String {
     match backend {
         Backend::Postgres => step.to_owned(),
-        Backend::Sqlite(_) => {
-            step.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY").replace("BYTEA", "BLOB")
-        }
+        Backend::Sqlite(_) => step
+            .replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")
+            .replace("BYTEA", "BLOB")
+            .replace("/* SQLite: ", "")
+            .replace(" */", ""),
     }
 }

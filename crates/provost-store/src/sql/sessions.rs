@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{
     CredentialRow, Holder, RunStateRow, SessionRow, Store, StoreError, Transaction,
-    columns::{self, Columns, placeholders, read_all},
+    columns::{self, Columns, read_all},
     credentials::TOUCHES_MAX,
     filter::Filter,
 };
@@ -67,7 +67,7 @@ impl Store {
                  (SELECT column1 AS id, MAX(column2) AS at FROM (VALUES {}) AS sights \
                  GROUP BY column1) AS seen WHERE session.id = seen.id \
                  AND last_seen_at < seen.at",
-                placeholders(seen.len(), 2)
+                transaction.placeholder.list(seen.len(), 2)
             )))
             .persistent(false);
             for (id, at) in seen {

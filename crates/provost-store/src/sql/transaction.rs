@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Shared, Store, StoreError, connect::Backend};
+use super::{Shared, Store, StoreError, columns::Placeholder, connect::Backend};
 
 /// Longest wait for one answer of the database. A frozen server answers nothing, not even an
 /// error; what waits for it must go on.
@@ -20,6 +20,8 @@ pub(crate) type Statement<'q> = Query<'q, Any, AnyArguments>;
 
 /// A transaction that may write. Dropped without [`Transaction::commit`], it never was.
 pub(crate) struct Transaction {
+    /// How to write a long list of values.
+    pub(super) placeholder: Placeholder,
     doing: &'static str,
     inner: sqlx::Transaction<'static, Any>,
     _turn: Option<OwnedMutexGuard<()>>,
@@ -57,11 +59,13 @@ impl Shared {
         pool: &AnyPool,
     ) -> Result<Transaction, StoreError> {
         self.backend.check_present(doing)?;
-        let (begin, turn) = match &self.backend {
+        let (begin, turn, placeholder) = match &self.backend {
             // A transaction that reads first and takes SQLite's write lock later can fail
             // for good, so it takes the lock at once.
-            Backend::Sqlite(_) => ("BEGIN IMMEDIATE", Some(self.turn.clone())),
-            Backend::Postgres => ("BEGIN", None),
+            Backend::Sqlite(_) => {
+                ("BEGIN IMMEDIATE", Some(self.turn.clone()), Placeholder::Bare)
+            }
+            Backend::Postgres => ("BEGIN", None, Placeholder::Numbered),
         };
         answer(doing, async {
             let _turn = match turn {
@@ -69,7 +73,7 @@ impl Shared {
                 None => None,
             };
             let inner = pool.begin_with(begin).await?;
-            Ok(Transaction { doing, inner, _turn })
+            Ok(Transaction { placeholder, doing, inner, _turn })
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! The event index: what is found, and how it keeps up.
 
-use provost_ledger::Record;
+use provost_ledger::{Event, Record};
 use provost_store::{CheckpointRow, EventFilter, Order, StoreError};
 use provost_types::{ActionId, SessionId};
 
@@ -17,6 +17,7 @@ facts![
     intents_are_open_until_their_outcome,
     a_cleared_index_is_built_again,
     batches_of_every_size_are_indexed_whole,
+    a_long_ledger_is_searched_like_a_short_one,
     the_newest_checkpoint_is_kept,
 ];
 
@@ -139,6 +140,64 @@ async fn batches_of_every_size_are_indexed_whole(url: String) {
         assert_eq!(store.indexed_up_to().await.unwrap(), next, "size = {size}");
     }
     assert_eq!(store.open_intents().await.unwrap().len(), usize::try_from(next).unwrap());
+}
+
+/// More blocks than are fetched at once, against a search through all events. `a` acts
+/// always, `b` in every other stretch of 300 events, `c` twice.
+async fn a_long_ledger_is_searched_like_a_short_one(url: String) {
+    let store = open(&url).await;
+    let actor = |position: u64| match position {
+        5_000 | 16_999 => "c",
+        _ if (position / 300).is_multiple_of(2) && position.is_multiple_of(2) => "b",
+        _ => "a",
+    };
+    let one = |position: u64| {
+        let mut event = action().1[usize::from(position.is_multiple_of(3))].clone();
+        event.subject.agent = Some(name(actor(position)));
+        (position, event)
+    };
+    let events: Vec<_> = (0..17_000).map(one).collect();
+    for batch in events.chunks(1_700) {
+        store.index_events(batch).await.unwrap();
+    }
+    for (agent, kind, from, before, limit) in [
+        ("a", None, 0, u64::MAX, 10),
+        ("a", None, 0, u64::MAX, 20_000),
+        ("b", Some("outcome"), 0, 17_000, 5_000),
+        ("b", Some("intent"), 299, 601, 100),
+        ("b", None, 300, 600, 100),
+        ("c", None, 0, u64::MAX, 10),
+        ("c", None, 5_000, 16_999, 10),
+        ("c", None, 5_001, 17_000, 10),
+        ("d", None, 0, u64::MAX, 10),
+        ("a", None, 900, 900, 10),
+        ("a", None, 0, u64::MAX, 0),
+    ] {
+        let filter = EventFilter {
+            agent: Some(name(agent)),
+            kind: kind.map(str::to_owned),
+            from: Some(from),
+            before: Some(before),
+            ..EventFilter::default()
+        };
+        let fits = |(position, event): &&(u64, Event)| {
+            (from..before).contains(position)
+                && actor(*position) == agent
+                && kind.is_none_or(|kind| kind == event.kind())
+        };
+        let want: Vec<u64> =
+            events.iter().filter(fits).map(|(position, _)| *position).collect();
+        let count = usize::try_from(limit).unwrap();
+        let oldest = store.events(&filter, Order::OldestFirst, limit).await.unwrap();
+        assert!(oldest.iter().eq(want.iter().take(count)), "filter = {filter:?}");
+        let newest = store.events(&filter, Order::NewestFirst, limit).await.unwrap();
+        assert!(newest.iter().eq(want.iter().rev().take(count)), "filter = {filter:?}");
+    }
+    let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    for (from, chunk) in (0..).step_by(1_000).zip(events.chunks(1_000)) {
+        assert_eq!(store.check_index(from, chunk).await.unwrap(), [], "from = {from}");
+    }
+    assert_eq!(store.check_index_end(17_000).await.unwrap(), []);
 }
 
 async fn the_newest_checkpoint_is_kept(url: String) {
