@@ -8,8 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provost_api::ErrorBody;
-use provost_pipeline::{DirectoryError, LedgerDown, Unauthenticated};
+use provost_pipeline::{DirectoryError, LedgerDown, ReadBodiesError, Unauthenticated};
 use provost_secrets::{SetError, VaultError};
+use provost_types::Causes;
 
 use crate::ledger::LedgerReadError;
 
@@ -56,6 +57,8 @@ pub(crate) enum ApiError {
     #[error("the ledger cannot be read")]
     Reading(#[from] LedgerReadError),
     #[error(transparent)]
+    Bodies(#[from] ReadBodiesError),
+    #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
     Secret(#[from] SetError),
@@ -88,9 +91,13 @@ impl ApiError {
             Self::TooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, "too-slow"),
             Self::Malformed { .. } => (StatusCode::BAD_REQUEST, "malformed"),
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid"),
-            Self::NoSuch { .. } => (StatusCode::NOT_FOUND, "no-such"),
+            Self::NoSuch { .. } | Self::Bodies(ReadBodiesError::NoSuchProject(_)) => {
+                (StatusCode::NOT_FOUND, "no-such")
+            }
             Self::InForceOnly(_) => (StatusCode::SERVICE_UNAVAILABLE, "in-force-only"),
-            Self::Ledger(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable"),
+            Self::Ledger(_) | Self::Bodies(ReadBodiesError::Ledger(_)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable")
+            }
             Self::Reading(error) => reading_status(error),
             Self::Directory(error) => directory_status(error),
             Self::Vault(VaultError::NoSuch { .. }) => (StatusCode::NOT_FOUND, "no-such"),
@@ -98,6 +105,7 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, "invalid")
             }
             Self::Vault(VaultError::Io { .. })
+            | Self::Bodies(ReadBodiesError::Body(_))
             | Self::Secret(SetError::Io { .. })
             | Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -147,7 +155,7 @@ impl IntoResponse for ApiError {
         let (status, code) = self.status();
         let mut message = self.to_string();
         if status.is_server_error() {
-            tracing::error!(error = chain(&self), code, "control API call failed");
+            tracing::error!(error = %Causes(&self), code, "control API call failed");
         }
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             "internal error; its cause is in the server's log".clone_into(&mut message);
@@ -160,15 +168,4 @@ impl IntoResponse for ApiError {
         }
         response
     }
-}
-
-/// An error and all its causes, for the log.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

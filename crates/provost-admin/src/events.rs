@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use provost_api::{ActionEvents, Checkpoint, Event, EventPage, EventQuery, Proof};
+use provost_api::{ActionEvents, Bodies, Checkpoint, Event, EventPage, EventQuery, Proof};
 use provost_store::EventFilter;
 use provost_types::ActionId;
 
@@ -13,6 +13,7 @@ use crate::{
     error::ApiError,
     extract::{Asked, Named, limit, parsed_if},
     ledger::{Entry, Found, LedgerReadError, decode},
+    who::Who,
 };
 
 /// Longest wait for an event. Unit: seconds.
@@ -60,6 +61,29 @@ pub(crate) async fn of_action(
         return Err(ApiError::NoSuch { what: format!("action {action}") });
     }
     Ok(Json(ActionEvents { action: action.to_string(), events: events(entries)? }))
+}
+
+/// `GET /v1/actions/{id}/bodies`: what was asked and answered; the look is recorded first.
+///
+/// # Errors
+///
+/// - 404 `no-such`: nothing was recorded under this id, or nobody was recognised behind it.
+/// - 503 `ledger-unavailable`: the look cannot be recorded.
+pub(crate) async fn bodies(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Named(action): Named<ActionId>,
+) -> Result<Json<Bodies>, ApiError> {
+    let project = app.ledger.project_of(action).await?;
+    let project =
+        project.ok_or_else(|| ApiError::NoSuch { what: format!("action {action}") })?;
+    let read = app.pipeline.read_bodies(&who.by(), action, &project).await?;
+    let encoded = |body: Option<Vec<u8>>| body.map(|bytes| BASE64_STANDARD.encode(bytes));
+    Ok(Json(Bodies {
+        action: action.to_string(),
+        request: encoded(read.request),
+        response: encoded(read.response),
+    }))
 }
 
 /// `GET /v1/events/{index}/proof`: an entry and its inclusion in a signed head.

@@ -6,7 +6,7 @@ use provost_ledger::{DecodeError, Directory, Event, Hash, ProofError, inclusion_
 use provost_store::{
     EventFilter, Journal, JournalError, Order, SealError, Sealer, SignedHead, Store, StoreError,
 };
-use provost_types::ActionId;
+use provost_types::{ActionId, ProjectName};
 use tokio::task::JoinError;
 
 /// Most entries read from the journal at once.
@@ -173,6 +173,16 @@ impl LedgerReader {
                 next = next.saturating_add(1);
             }
         }
+    }
+
+    /// The project that an action belongs to; nothing if none was recorded for it.
+    pub(crate) async fn project_of(
+        &self,
+        action: ActionId,
+    ) -> Result<Option<ProjectName>, LedgerReadError> {
+        let entries = self.of_action(action).await?;
+        let Some(first) = entries.first() else { return Ok(None) };
+        Ok(decode(first.position, &first.bytes)?.subject.project)
     }
 
     /// The entry at `position` and its inclusion in a signed head; nothing if there is no

@@ -76,6 +76,7 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET",    "/v1/events",                EVERYONE,           events::page),
         route("GET",    "/v1/events/{index}/proof",  EVERYONE,           events::proof),
         route("GET",    "/v1/actions/{id}",          EVERYONE,           events::of_action),
+        route("GET",    "/v1/actions/{id}/bodies",   ADMIN_AUDITOR,      events::bodies),
         route("GET",    "/v1/checkpoint",            EVERYONE,           events::checkpoint),
         route("GET",    "/v1/policies",              EVERYONE,           policies::show),
         route("POST",   "/v1/policies/explain",      EVERYONE,           policies::explain),

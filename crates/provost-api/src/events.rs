@@ -68,6 +68,17 @@ pub struct ActionEvents {
     pub events: Vec<Event>,
 }
 
+/// `GET /v1/actions/{action}/bodies`: what was asked and answered, where the project keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bodies {
+    /// The action's id.
+    pub action: String,
+    /// What was asked, in base64; absent if it was not kept or is deleted.
+    pub request: Option<String>,
+    /// What was answered, in base64; absent if it was not kept or is deleted.
+    pub response: Option<String>,
+}
+
 /// `GET /v1/events/{index}/proof`: everything needed to check, offline, that an event is in
 /// the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

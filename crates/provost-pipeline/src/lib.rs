@@ -22,6 +22,7 @@ mod gateway;
 mod permit;
 mod pipeline;
 mod policy;
+mod reading;
 mod record;
 mod refusal;
 mod reply;
@@ -39,6 +40,7 @@ pub use pipeline::Pipeline;
 pub use policy::{
     Loaded, PolicyDirectory, PolicyDirectoryError, RefusedSet, read_policy_files,
 };
+pub use reading::{ActionBodies, ReadBodiesError};
 pub use record::LedgerDown;
 pub use refusal::{Refusal, RefusalCode};
 pub use reply::{ClientGone, Reply};

@@ -40,6 +40,7 @@ const WANTED: &[(&str, [bool; 7])] = {
         ("GET /v1/events",             [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("GET /v1/events/{index}/proof",[Y,   Y,    Y,    Y,     N,    N,    N]),
         ("GET /v1/actions/{id}",       [Y,    Y,    Y,    Y,     N,    N,    N]),
+        ("GET /v1/actions/{id}/bodies",[Y,    N,    N,    Y,     N,    N,    N]),
         ("GET /v1/checkpoint",         [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("GET /v1/policies",           [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("POST /v1/policies/explain",  [Y,    Y,    Y,    Y,     N,    N,    N]),

@@ -64,7 +64,7 @@ async fn a_session_sees_and_ends_itself() {
     assert_snapshot!(server.says(&itself, "GET", &format!("{path}/watch"), "").await, @r#"
         200 {
           "over": true,
-          "reason": "session ses_* is over: the work is done (provost)"
+          "reason": "session ses_* is over: the work is done (session/ses_*)"
         }
         "#);
     assert_snapshot!(server.says(&Caller::Local, "GET", &path, "").await, @r#"
@@ -78,7 +78,7 @@ async fn a_session_sees_and_ends_itself() {
           "idle_max_s": 3600,
           "expires_at": "2026-11-26T00:00:00.000000Z",
           "ended_at": "2026-11-25T00:00:00.000000Z",
-          "end_reason": "the work is done (provost)"
+          "end_reason": "the work is done (session/ses_*)"
         }
         "#);
 }

@@ -52,6 +52,11 @@ impl Directory {
         Ok(row)
     }
 
+    /// The keys of a project.
+    pub(crate) fn project_keys(&self, name: &ProjectName) -> Option<Arc<ProjectKeys>> {
+        self.state.read().projects.get(name).map(|project| Arc::clone(&project.keys))
+    }
+
     /// Every project, by name.
     pub fn projects(&self) -> Vec<ProjectRow> {
         let state = self.state.read();

@@ -7,7 +7,9 @@ mod verify;
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
-use provost_api::{ActionEvents, Checkpoint as Head, Event, EventPage, EventQuery, Proof};
+use provost_api::{
+    ActionEvents, Bodies, Checkpoint as Head, Event, EventPage, EventQuery, Proof,
+};
 use provost_ledger::{Checkpoint, Hash, LedgerVerifier, leaf_hash, verify_inclusion};
 use provost_types::{ActionId, AgentName, ProjectName, SessionId};
 use serde::Serialize;
@@ -69,6 +71,9 @@ pub(crate) struct Show {
     /// Adds, for each record, the proof that it is in the signed ledger, and checks it
     #[arg(long)]
     proof: bool,
+    /// Adds what was asked and answered, where the project keeps it; the look is recorded
+    #[arg(long)]
+    bodies: bool,
 }
 
 /// Does one of them.
@@ -118,6 +123,8 @@ async fn tail(asked: Tail, invocation: &Invocation) -> Result<Exit> {
 struct Shown {
     action: String,
     records: Vec<ShownRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bodies: Option<Bodies>,
 }
 
 #[derive(Serialize)]
@@ -143,15 +150,30 @@ async fn show(asked: &Show, invocation: &Invocation) -> Result<Exit> {
                 .with_context(|| format!("record {} is not proven", proof.index))?;
         }
     }
-    let shown = Shown { action: found.action, records };
-    invocation.printer.answer(&shown, |shown| {
-        shown
-            .records
-            .iter()
-            .map(|record| lines::whole(&record.event, record.proof.as_ref()))
-            .collect()
-    })?;
+    let bodies = match asked.bodies {
+        true => Some(client.get(&format!("/v1/actions/{}/bodies", asked.action)).await?),
+        false => None,
+    };
+    let shown = Shown { action: found.action, records, bodies };
+    invocation.printer.answer(&shown, told)?;
     Ok(Exit::Done)
+}
+
+fn told(shown: &Shown) -> String {
+    let records = shown.records.iter();
+    let mut text: String =
+        records.map(|record| lines::whole(&record.event, record.proof.as_ref())).collect();
+    if let Some(bodies) = &shown.bodies {
+        for (name, body) in [("request", &bodies.request), ("response", &bodies.response)] {
+            let decoded = body.as_ref().map(|body| BASE64_STANDARD.decode(body));
+            let body = match decoded {
+                Some(Ok(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+                Some(Err(_)) | None => "not kept, or deleted".to_owned(),
+            };
+            text.push_str(&format!("{name} body:\n{body}\n"));
+        }
+    }
+    text
 }
 
 async fn proof(client: &Client, index: u64) -> Result<Proof> {

@@ -251,3 +251,36 @@ async fn the_demo_shows_what_it_says_it_shows() {
         assert!(text.contains(shown), "{shown:?} is not shown:\n{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_kept_encrypted_where_the_project_says_so_and_a_look_is_recorded() {
+    let world = World::install(Script::default()).await;
+    let mut world = world;
+    world.done(&["project", "create", "legal", "--bodies", "full"]).await;
+    world.done(&["agent", "create", "clerk", "--project", "legal"]).await;
+    world.serve().await;
+    let env = world.done(&["env", "--agent", "clerk", "--format", "json"]).await;
+    let env: serde_json::Value = serde_json::from_str(&env).unwrap();
+    let token = env["ANTHROPIC_AUTH_TOKEN"].as_str().unwrap();
+    let mut body = message(MODEL);
+    body["messages"][0]["content"] = "the secret of the house".into();
+    assert_eq!(raw::ask(world.server().gateway, token, &body).await.status, 200);
+    let (intents, _) = world.concluded().await;
+    let action = intents[0]["subject"]["action"].as_str().unwrap();
+    let shown = eventually("both bodies are kept", async || {
+        let shown = world.done(&["audit", "show", action, "--bodies"]).await;
+        (!shown.contains("not kept")).then_some(shown)
+    })
+    .await;
+    assert!(shown.contains("the secret of the house"), "{shown}");
+    assert!(shown.contains("\"role\":\"assistant\""), "{shown}");
+    let looks = world.events("admin").await;
+    let look = |event: &&serde_json::Value| event["record"]["admin"]["verb"] == "bodies.read";
+    assert!(looks.iter().any(|event| look(&event)), "{looks:?}");
+    let kept = std::process::Command::new("grep")
+        .args(["-r", "the secret of the house"])
+        .arg(world.data())
+        .output()
+        .unwrap();
+    assert_eq!(kept.status.code(), Some(1), "in the clear: {kept:?}");
+}
