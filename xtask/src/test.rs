@@ -59,7 +59,7 @@ fn tests(missing: &[Missing], count: &mut Count) -> Result<bool> {
     let arguments: &[&str] = if nextest {
         &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]
     } else {
-        &["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"]
+        &["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast"]
     };
     let mut command = step::cargo(arguments);
     command.env("NEXTEST_STATUS_LEVEL", "slow").env("NEXTEST_FINAL_STATUS_LEVEL", "fail");

@@ -44,4 +44,4 @@ pub use reading::{ActionBodies, ReadBodiesError};
 pub use record::LedgerDown;
 pub use refusal::{Refusal, RefusalCode};
 pub use reply::{ClientGone, Reply};
-pub use start::{Limits, Parts, StartError};
+pub use start::{Limits, Parts, Purpose, StartError};

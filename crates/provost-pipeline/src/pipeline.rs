@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::{
-    Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory, Presented, Refusal,
-    RefusalCode, Reply,
+    Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory, Presented, Purpose,
+    Refusal, RefusalCode, Reply,
     directory::InFlight,
     permit::{Held, Keeping},
     record::{Closer, Recorder},
@@ -34,6 +34,7 @@ pub struct Pipeline {
     /// One for each action that may be in flight.
     pub(crate) places: Arc<Semaphore>,
     pub(crate) limits: Limits,
+    pub(crate) purpose: Purpose,
 }
 
 /// What became known about a request before it was admitted or refused.

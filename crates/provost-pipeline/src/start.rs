@@ -36,6 +36,17 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How much at once.
     pub limits: Limits,
+    /// What it is opened for.
+    pub purpose: Purpose,
+}
+
+/// What a pipeline is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve: its beginning, its end and the policies in force are recorded.
+    Serve,
+    /// For one command without a server: only what it changes is recorded.
+    Command,
 }
 
 /// How much a pipeline takes at once.
@@ -83,12 +94,14 @@ impl Pipeline {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, StartError> {
-        let Parts { journal, store, bodies, master, policies, clock, limits } = parts;
+        let Parts { journal, store, bodies, master, policies, clock, limits, purpose } = parts;
         let recorder = Recorder { journal, clock, boot: BootId::generate() };
         let recovered = close_open_intents(&store, &recorder).await?;
-        let started =
-            ServerEvent::Started { version: env!("CARGO_PKG_VERSION").to_owned(), recovered };
-        recorder.record(Subject::default(), Record::Server(started)).await?;
+        if purpose == Purpose::Serve || recovered > 0 {
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            let started = ServerEvent::Started { version, recovered };
+            recorder.record(Subject::default(), Record::Server(started)).await?;
+        }
         let directory =
             Directory::load(store, recorder.clone(), master, Arc::clone(&policies)).await?;
         let pipeline = Arc::new(Self {
@@ -99,8 +112,11 @@ impl Pipeline {
             bodies,
             places: Arc::new(Semaphore::new(limits.in_flight_max)),
             limits,
+            purpose,
         });
-        pipeline.record_policies().await?;
+        if purpose == Purpose::Serve {
+            pipeline.record_policies().await?;
+        }
         tasks.spawn(Arc::clone(&pipeline).sweep(stop.clone()));
         Ok(pipeline)
     }
@@ -121,12 +137,15 @@ impl Pipeline {
         left
     }
 
-    /// Records the stop: the last event of this process.
+    /// Records the stop of a server: the last event of this process.
     ///
     /// # Errors
     ///
     /// [`LedgerDown`]: the next start finds out by itself.
     pub async fn record_stop(&self) -> Result<(), LedgerDown> {
+        if self.purpose == Purpose::Command {
+            return Ok(());
+        }
         let record = Record::Server(ServerEvent::Stopped);
         self.recorder.record(Subject::default(), record).await.map(|_position| ())
     }

@@ -18,8 +18,8 @@ use std::{
 use provost_admin::LedgerReader;
 use provost_ledger::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};
 use provost_pipeline::{
-    LedgerDown, Limits, Parts, Pipeline, PolicyDirectory, PolicyDirectoryError, StartError,
-    Terms,
+    LedgerDown, Limits, Parts, Pipeline, PolicyDirectory, PolicyDirectoryError, Purpose,
+    StartError, Terms,
 };
 use provost_secrets::{Vault, VaultError};
 use provost_store::{
@@ -139,7 +139,11 @@ impl Core {
     /// # Errors
     ///
     /// [`OpenError`]; nothing is left running.
-    pub(crate) async fn open(data: &DataDir, config: &Config) -> Result<Self, OpenError> {
+    pub(crate) async fn open(
+        data: &DataDir,
+        config: &Config,
+        purpose: Purpose,
+    ) -> Result<Self, OpenError> {
         if !config.master_file.exists() {
             return Err(OpenError::Missing { path: data.path().to_owned() });
         }
@@ -172,6 +176,7 @@ impl Core {
             policies,
             clock,
             limits: Limits { in_flight_max: config.limits.in_flight_max },
+            purpose,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await?;
         let ledger = LedgerReader { journal, store, sealer, root: data.ledger() };

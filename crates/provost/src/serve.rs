@@ -10,6 +10,7 @@ use nix::unistd::Uid;
 use provost_admin::{ControlSocket, serve_unix};
 use provost_gateway::{EgressLimits, HttpServer, Limits, Tls, TlsFiles, Upstream};
 use provost_llm::{LlmPlane, LlmService};
+use provost_pipeline::Purpose;
 use provost_secrets::SecretName;
 use tokio::{
     net::TcpListener,
@@ -40,7 +41,7 @@ const CONTROL_BODY_BYTES_MAX: usize = 1 << 20;
 pub(crate) async fn serve(data: &DataDir, config: &Config, printer: Printer) -> Result<()> {
     let telemetry = Telemetry::start(&config.telemetry)?;
     let mut stop_asked = StopAsked::listen().context("cannot listen for signals")?;
-    let core = Core::open(data, config).await?;
+    let core = Core::open(data, config, Purpose::Serve).await?;
     let listeners = Listeners::bind(data, config).await?;
     let run_file = listeners.run_file(config)?;
     let serving = Serving { tasks: TaskTracker::new(), shutdown: CancellationToken::new() };

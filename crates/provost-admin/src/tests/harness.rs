@@ -80,6 +80,7 @@ impl Server {
             policies: Arc::new(policies(&dir)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             limits: Limits { in_flight_max: 16 },
+            purpose: provost_pipeline::Purpose::Serve,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await.unwrap();
         let app = Arc::new(App {

@@ -92,6 +92,7 @@ impl World {
             policies: Arc::new(PolicyDirectory::open(&policies, Timestamp(0)).unwrap()),
             clock: Arc::new(SystemClock),
             limits: Limits { in_flight_max: 16 },
+            purpose: provost_pipeline::Purpose::Serve,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await.unwrap();
         let vault = Arc::new(Vault::open(&path.join("secrets"), master).unwrap());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use provost_ledger::{Event, Record};
 use provost_pipeline::{
     By, Gateway, Limits, Malformed, MalformedKind, OpenedSession, Parts, Permit, Pipeline,
-    PolicyDirectory, Presented, Refusal, Reply, Terms,
+    PolicyDirectory, Presented, Purpose, Refusal, Reply, Terms,
 };
 use provost_store::{Bodies, BodyMode, FileJournal, Indexer, Journal, MasterKey, Store};
 use provost_types::{
@@ -61,6 +61,7 @@ impl World {
             policies: Arc::new(PolicyDirectory::open(&policies, Timestamp(0)).unwrap()),
             clock: Arc::clone(&clock) as _,
             limits: Limits { in_flight_max: 4 },
+            purpose: Purpose::Serve,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await.unwrap();
         let by = By::human("ada");

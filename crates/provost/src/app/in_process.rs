@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use nix::unistd::Uid;
 use provost_admin::{LocalPeer, Router};
+use provost_pipeline::Purpose;
 use tower::ServiceExt as _;
 
 use super::{Core, OpenError};
@@ -26,7 +27,7 @@ impl InProcess {
     ///
     /// [`OpenError`], as [`Core::open`].
     pub(crate) async fn open(data: &DataDir, config: &Config) -> Result<Self, OpenError> {
-        let core = Core::open(data, config).await?;
+        let core = Core::open(data, config, Purpose::Command).await?;
         let router = core.router(Box::new(String::new));
         Ok(Self { core, router })
     }
