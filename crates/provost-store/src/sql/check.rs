@@ -15,6 +15,10 @@ use super::{
 /// Most faults of one kind that one call reports.
 const FAULTS_MAX: i64 = 1000;
 
+/// Positions searched at once for intents that are not listed: a search through millions
+/// would outlast the wait for an answer.
+const STRETCH_LEN: usize = 65_536;
+
 /// A row that does not say what the ledger says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IndexFault {
@@ -185,10 +189,15 @@ impl Store {
         let rows =
             self.read("check the event index", beyond.bind(last).bind(FAULTS_MAX)).await?;
         faults.extend(read_all("event_block", &rows, mention)?.iter().map(IndexFault::from));
-        let rows = self.read("check open intents", sqlx::query(NOT_LISTED).bind(FAULTS_MAX));
-        faults.extend(read_all("event", &rows.await?, |row| {
-            Ok(IndexFault::IntentNotListed { position: row.count("position")? })
-        })?);
+        for from in (0..size).step_by(STRETCH_LEN) {
+            let until = from.saturating_add(STRETCH_LEN as u64);
+            let not_listed = sqlx::query(NOT_LISTED).bind(columns::count(from));
+            let not_listed = not_listed.bind(columns::count(until)).bind(FAULTS_MAX);
+            let rows = self.read("check open intents", not_listed).await?;
+            faults.extend(read_all("event", &rows, |row| {
+                Ok(IndexFault::IntentNotListed { position: row.count("position")? })
+            })?);
+        }
         let rows =
             self.read("check open intents", sqlx::query(LISTED).bind(FAULTS_MAX)).await?;
         faults.extend(read_all("open_intent", &rows, |row| {
@@ -235,11 +244,12 @@ impl Store {
 }
 
 const NOT_LISTED: &str = "SELECT position FROM event WHERE kind = 'intent' \
+     AND position >= $1 AND position < $2 \
      AND NOT EXISTS (SELECT 1 FROM event AS outcome \
      WHERE outcome.action = event.action AND outcome.kind = 'outcome') \
      AND NOT EXISTS (SELECT 1 FROM open_intent \
      WHERE open_intent.action = event.action AND open_intent.position = event.position) \
-     ORDER BY position LIMIT $1";
+     ORDER BY position LIMIT $3";
 
 const LISTED: &str = "SELECT action FROM open_intent WHERE NOT EXISTS (SELECT 1 FROM event \
      WHERE event.action = open_intent.action AND event.position = open_intent.position \

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 use super::{
     Store, StoreError, Transaction,
     columns::{self, Columns, read_all},
+    connect::Backend,
     row::EventRow,
 };
 
@@ -126,10 +127,19 @@ impl Store {
     ///
     /// [`StoreError`] of the database only.
     pub async fn clear_index(&self) -> Result<(), StoreError> {
+        // PostgreSQL deletes row by row what it could let go of at once.
+        let clear = match &self.0.backend {
+            Backend::Sqlite(_) => {
+                ["DELETE FROM open_intent", "DELETE FROM event_block", "DELETE FROM event"]
+            }
+            Backend::Postgres => {
+                ["TRUNCATE open_intent", "TRUNCATE event_block", "TRUNCATE event"]
+            }
+        };
         let mut transaction = self.begin("clear the event index").await?;
-        transaction.run(sqlx::query("DELETE FROM open_intent")).await?;
-        transaction.run(sqlx::query("DELETE FROM event_block")).await?;
-        transaction.run(sqlx::query("DELETE FROM event")).await?;
+        for clear in clear {
+            transaction.run(sqlx::query(clear)).await?;
+        }
         transaction.commit().await
     }
 

@@ -138,3 +138,13 @@ async fn a_server_that_is_not_there_is_unavailable_and_its_password_is_not_told(
     }
     assert!(!told.contains("hunter2"), "{told}");
 }
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_unavailable() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("postgres://ada@{}/provost", silent.local_addr().unwrap());
+    let error = Store::connect(&url).await.unwrap_err();
+    let ConnectError::Store(cause) = &error else { panic!("{error:?}") };
+    assert!(cause.is_unavailable(), "{cause:?}");
+    assert_eq!(cause.source().unwrap().to_string(), "no answer within 3 s");
+}
