@@ -18,6 +18,7 @@
 mod by;
 pub mod credential;
 mod directory;
+mod flood;
 mod gateway;
 mod permit;
 mod pipeline;

@@ -13,6 +13,7 @@ use crate::{
     Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory, Presented, Purpose,
     Refusal, RefusalCode, Reply,
     directory::InFlight,
+    flood::Flood,
     permit::{Held, Keeping},
     record::{Closer, Recorder},
     refusal::Reason,
@@ -35,6 +36,7 @@ pub struct Pipeline {
     pub(crate) places: Arc<Semaphore>,
     pub(crate) limits: Limits,
     pub(crate) purpose: Purpose,
+    pub(crate) flood: Flood,
 }
 
 /// What became known about a request before it was admitted or refused.
@@ -182,6 +184,9 @@ impl Pipeline {
         };
         let refusal = reason.about(action);
         trace::refused(&refusal, known.caller.as_ref());
+        if known.caller.is_none() && !self.flood.is_recorded(self.recorder.clock.monotonic()) {
+            return refusal;
+        }
         let record = Record::Refusal(Refused {
             code: refusal.code.as_str().to_owned(),
             reason: refusal.message.clone(),

@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use provost_ledger::{Event, Record, ServerEvent, Subject};
+use provost_ledger::{Event, Record, Refused, ServerEvent, Subject};
 use provost_store::{Bodies, Journal, JournalError, MasterKey, Store, StoreError};
 use provost_types::{ActionId, BootId, Causes, Clock, Outcome, Status};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    By, Directory, DirectoryError, LedgerDown, Pipeline, PolicyDirectory,
+    By, Directory, DirectoryError, LedgerDown, Pipeline, PolicyDirectory, RefusalCode,
+    flood::Flood,
     record::{Closer, Recorder},
 };
 
@@ -113,6 +114,7 @@ impl Pipeline {
             places: Arc::new(Semaphore::new(limits.in_flight_max)),
             limits,
             purpose,
+            flood: Flood::default(),
         });
         if purpose == Purpose::Serve {
             pipeline.record_policies().await?;
@@ -191,7 +193,26 @@ impl Pipeline {
             if let Err(error) = self.reload_policies().await {
                 tracing::error!(error = %Causes(&error), "new policies not in force yet");
             }
+            self.note_flood().await;
             offset = self.note_clock_step(offset).await;
+        }
+    }
+
+    /// Records how many refusals of strangers were only counted.
+    async fn note_flood(&self) {
+        let left_out = self.flood.take_left_out();
+        if left_out == 0 {
+            return;
+        }
+        let record = Record::Refusal(Refused {
+            code: RefusalCode::Unauthenticated.as_str().to_owned(),
+            reason: format!("{left_out} more requests without a credential that counts"),
+            credential: None,
+            intent: None,
+        });
+        if let Err(error) = self.recorder.record(Subject::default(), record).await {
+            tracing::error!(error = %Causes(&error), left_out, "refusals not recorded yet");
+            self.flood.put_back(left_out);
         }
     }
 

@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{Journal, JournalError, Store, StoreError};
 
 /// Most entries indexed in one transaction.
-const BATCH_MAX: usize = 1_000;
+const BATCH_MAX: usize = 4_000;
 
 /// Pause after a batch that did not fill up, so that a busy ledger is indexed in few batches.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Pause before the next try when the database cannot be written.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
