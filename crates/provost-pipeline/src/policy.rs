@@ -1,7 +1,7 @@
 //! The policies in force: a directory of files, loaded whole or not at all.
 //!
 //! A set that does not compile changes nothing: the old one stays in force and the findings
-//! are kept for `readyz`, `policy show` and the log. Every set that takes effect is recorded
+//! are kept for `policy show` and the log. Every set that takes effect is recorded
 //! in the ledger with its digest before it does.
 
 use std::{

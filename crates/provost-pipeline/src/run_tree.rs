@@ -163,7 +163,8 @@ impl RunTree {
             .map(|row| refusal(row).message)
     }
 
-    /// Refuses new actions from now on; those in flight go on until [`Self::cut_all`].
+    /// Refuses new actions from now on; those in flight go on until the
+    /// token that is given is cancelled.
     pub(crate) fn close(&mut self) -> CancellationToken {
         let cut = std::mem::replace(&mut self.server, Node::under(&CancellationToken::new()));
         self.server.token.cancel();

@@ -74,6 +74,15 @@ pub(crate) enum OpenError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// The ledger is there, and the database that goes with it is not.
+    #[error(
+        "the ledger has {records} records, and the database is empty: agents, pauses and kills \
+         would be forgotten; restore the database from a backup"
+    )]
+    DatabaseLost {
+        /// Records of the ledger.
+        records: u64,
+    },
     /// Another process works on it.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -104,6 +113,9 @@ pub(crate) enum OpenError {
     /// The database cannot be used.
     #[error("the database cannot be opened")]
     Store(#[from] ConnectError),
+    /// The database cannot be read.
+    #[error("the database cannot be read")]
+    Rows(#[from] StoreError),
     /// The journal cannot be used.
     #[error("the journal cannot be opened")]
     Journal(#[from] JournalOpenError),
@@ -144,7 +156,7 @@ impl Core {
         config: &Config,
         purpose: Purpose,
     ) -> Result<Self, OpenError> {
-        if !config.master_file.exists() {
+        if !config.master_file.exists() && !data.ledger_key().exists() {
             return Err(OpenError::Missing { path: data.path().to_owned() });
         }
         let lock = DataLock::acquire(data.path())?;
@@ -157,6 +169,11 @@ impl Core {
                 Journal::Sql(SqlJournal::open(store.clone(), &data.ledger()).await?)
             }
         };
+        // The first record is that of the first administrator, whom the database has then too.
+        let records = journal.size();
+        if records > 1 && store.humans().await?.is_empty() {
+            return Err(OpenError::DatabaseLost { records });
+        }
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let indexer = Indexer::new(journal.clone(), store.clone());
         indexer.catch_up().await?;

@@ -211,6 +211,8 @@ impl Directory {
             let reason = format!("{reason} ({by})");
             let record = Record::Session(SessionEvent::Ended { reason: reason.clone() });
             self.recorder.record(subject(&session.row), record).await?;
+            let seen = session.row().last_seen_at;
+            self.store.touch_sessions(&[(session.row.id, seen)]).await?;
             self.store.end_session(session.row.id, now, &reason).await?;
         }
         Ok(())

@@ -77,14 +77,17 @@ impl Watch {
     }
 }
 
-/// Keeps the newest checkpoint in the database, unless it is the one of `kept` records that is
-/// there; returns how many records the one covers that is there now.
+/// Keeps the newest checkpoint in the database once every record it signs has its row, unless
+/// it is the one of `kept` records that is there; returns how many records the one covers that is there now.
 pub(super) async fn keep_checkpoint(
     ledger: &LedgerReader,
     kept: u64,
 ) -> Result<u64, StoreError> {
     let head = ledger.sealer.heads().borrow().clone();
     let Some(head) = head.filter(|head| head.checkpoint.size > kept) else { return Ok(kept) };
+    if ledger.store.indexed_up_to().await? < head.checkpoint.size {
+        return Ok(kept); // the index is a moment behind: next time
+    }
     ledger.store.put_checkpoint(head.checkpoint.size, &head.note).await?;
     Ok(head.checkpoint.size)
 }

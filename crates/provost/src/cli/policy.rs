@@ -46,7 +46,7 @@ pub(crate) async fn run(asked: Policy, invocation: &Invocation) -> Result<Exit> 
             let client = invocation.client().await?;
             let explain = ExplainAction { action: action.to_string() };
             let why: Explanation = client.post("/v1/policies/explain", &explain).await?;
-            invocation.printer.answer(&why, |why| why.text.clone())?;
+            invocation.printer.answer(&why, explained)?;
             Ok(Exit::Done)
         }
         Policy::Show => show(invocation).await,
@@ -125,4 +125,18 @@ async fn show(invocation: &Invocation) -> Result<Exit> {
         text
     })?;
     Ok(Exit::Done)
+}
+
+/// What was decided then, and how the policies in force now take it.
+fn explained(why: &Explanation) -> String {
+    let (then, now) = (&why.recorded, &why.now);
+    let by = match then.policies.is_empty() {
+        true => "no policy permitted it".to_owned(),
+        false => then.policies.join(", "),
+    };
+    let since = if then.version == now.version { "the same" } else { "other" };
+    format!(
+        "recorded: {} ({by}), under policies {}\nnow, under {since} policies:\n\n{}",
+        then.verdict, then.version, why.text
+    )
 }

@@ -43,7 +43,7 @@ pub(crate) struct Whose {
     /// Longest life of the session [default: the server's]
     #[arg(long, value_name = "SECONDS")]
     lifetime_max_s: Option<u64>,
-    /// Where the agent reaches the gateway [default: the server's own address]
+    /// Where the agent reaches the gateway [default: the local server's own address]
     #[arg(long, value_name = "URL", env = "PROVOST_GATEWAY", hide_env_values = true)]
     gateway: Option<String>,
 }
@@ -63,7 +63,8 @@ pub(crate) struct Whose {
 #[command(after_long_help = "\
 Examples:
   provost run --agent invoice-bot -- claude -p 'Which invoices are overdue?'
-  PROVOST_AGENT_KEY=agk_… provost run --server https://provost.example.com:8485 -- claude
+  PROVOST_AGENT_KEY=agk_… provost run --server https://provost.example.com:8485 \\
+      --gateway https://provost.example.com:8484 -- claude
 
 Exit codes: the agent's own, or 128 and the signal that ended it; 137 if its session was
 killed or ended; 127 if its program was not found, 126 if it could not be started; 3 if the

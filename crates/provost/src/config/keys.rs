@@ -97,7 +97,7 @@ keys! {
     LLM_HEAD = "llm.head_timeout_s", Shape::Number(1..=3600), Some("600"),
         "Longest wait for the first byte of its answer.";
     LLM_CA = "llm.ca_file", Shape::File, None,
-        "Certificates to trust for it instead of the public ones, PEM.";
+        "Certificates to trust for it beside the public ones, PEM.";
 
     SESSION_IDLE = "session.idle_max_s", Shape::Number(1..=31_536_000), Some("1800"),
         "Longest silence before a session ends.";

@@ -85,10 +85,17 @@ async fn ask(given: &Given, model: &str, messages: &[Value]) -> Result<Value> {
     let answer = client.request(request).await.context("the gateway cannot be reached")?;
     let status = answer.status();
     let bytes = answer.into_body().collect().await.context("the answer was cut")?.to_bytes();
-    let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let answer = serde_json::from_slice(&bytes).unwrap_or_else(|_| last_event(&bytes));
     let message = text(&answer, "/error/message");
-    ensure!(status.is_success(), "{status}: {message}");
+    ensure!(status.is_success() && message.is_empty(), "{status}: {message}");
     Ok(answer)
+}
+
+/// The data of the last event, if the answer is a stream.
+fn last_event(bytes: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(bytes);
+    let data = text.lines().rev().find_map(|line| line.strip_prefix("data: "));
+    data.and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default()
 }
 
 /// The text at a JSON pointer (RFC 6901); empty if there is none.

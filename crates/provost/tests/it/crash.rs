@@ -60,6 +60,12 @@ async fn fifty_kills_under_load_leave_no_call_without_an_intent_and_no_intent_op
             client.await.unwrap();
         }
     }
+    // What a crash leaves is no fault, before and after the restart that closes it.
+    let after_the_crash = world.run(&["audit", "verify"]).await;
+    let text = String::from_utf8_lossy(&after_the_crash.stdout);
+    let faults = text.lines().filter(|line| line.starts_with("FAULT"));
+    let torn = |line: &&str| line.contains("torn") || line.contains("half-written");
+    assert_eq!(faults.filter(|line| !torn(line)).count(), 0, "{text}");
     world.serve().await;
     assert!(world.end("TERM").await.success());
     let verified = world.done(&["audit", "verify"]).await;

@@ -113,7 +113,14 @@ async fn a_new_policy_is_in_force_without_a_restart_and_a_broken_one_is_not() {
     let refusal = world.events("refusal").await.pop().unwrap();
     let action = refusal["subject"]["action"].as_str().unwrap();
     let explained = world.done(&["policy", "explain", action]).await;
-    assert!(explained.contains("no-sonnet"), "{explained}");
+    assert!(explained.starts_with("recorded: deny (no-sonnet)"), "{explained}");
+    std::fs::remove_file(&extra).unwrap();
+    let explained = eventually("the policy is gone", async || {
+        let explained = world.done(&["policy", "explain", action]).await;
+        explained.contains("under other policies").then_some(explained)
+    })
+    .await;
+    assert!(explained.starts_with("recorded: deny (no-sonnet)"), "{explained}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,4 +290,24 @@ async fn bodies_are_kept_encrypted_where_the_project_says_so_and_a_look_is_recor
         .output()
         .unwrap();
     assert_eq!(kept.status.code(), Some(1), "in the clear: {kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_database_or_master_key_is_said_and_nothing_starts() {
+    let world = World::install(Script::default()).await;
+    for (file, words) in
+        [("provost.db", "the database is empty"), ("keys/master.age", "master.age")]
+    {
+        let path = world.data().join(file);
+        let aside = world.folder().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        let refused = world.run(&["serve"]).await;
+        assert!(
+            !refused.status.success() && told(&refused).contains(words),
+            "{}",
+            told(&refused)
+        );
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    world.done(&["agent", "list"]).await;
 }

@@ -42,9 +42,10 @@ impl Comparison<'_> {
     /// The database or the ledger cannot be read.
     pub(super) async fn run(&self, progress: &mut dyn FnMut(u64)) -> Result<Compared> {
         let mut compared = Compared::default();
-        // A row for each signed record, unless a server runs that has yet to write the last.
-        let indexed = self.store.indexed_up_to().await?;
-        let end = self.size.map_or(indexed.min(self.head.size), |_| self.head.size);
+        // A checkpoint is kept once every record it signs has its row, so those are owed; a
+        // crash may have lost the last rows of what came after it.
+        let owed = self.store.last_checkpoint().await?.map_or(0, |kept| kept.size);
+        let end = self.store.indexed_up_to().await?.max(owed).min(self.head.size);
         let width = u64::from(TILE_WIDTH);
         for bundle in 0..end.div_ceil(width) {
             let first = bundle.saturating_mul(width);
