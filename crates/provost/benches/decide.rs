@@ -1,0 +1,144 @@
+//! What one decision costs, by the number of policies.
+//!
+//! `cargo bench -p provost --bench decide`. `docs/benchmarks.md` has the figures.
+
+#[path = "ticks/mod.rs"]
+mod ticks;
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, ensure};
+use provost_decide::{Policies, Query, SourceFile};
+use provost_types::{AgentName, ProjectName, Value, Verdict};
+
+use ticks::Waits;
+
+/// Policies about each agent, where they are about agents.
+const POLICIES_PER_AGENT: usize = 10;
+
+/// Decisions that are timed together, since one is shorter than the clock's step.
+const BATCH: usize = 64;
+
+/// Unit: microseconds.
+const MEASURED: u64 = 2_000_000;
+
+/// What the policies are about, and so how many of them bear on one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Ten are about each agent: the index leaves ten to be evaluated.
+    Agents,
+    /// All are about everyone: the index can leave none out.
+    Everyone,
+}
+
+fn main() -> Result<()> {
+    let mut text = String::from(
+        "| policies | about | asked by | compile | a decision, p50 | p99 | decisions/s, one core |\n\
+         |--:|---|---|--:|--:|--:|--:|\n",
+    );
+    let rows = [
+        (10, Scope::Agents),
+        (1_000, Scope::Agents),
+        (10_000, Scope::Agents),
+        (100, Scope::Everyone),
+        (1_000, Scope::Everyone),
+    ];
+    for (count, scope) in rows {
+        let begun = ticks::now();
+        let policies = compile(count, scope)?;
+        let compiled = ticks::now().saturating_sub(begun);
+        let agents = (count / POLICIES_PER_AGENT).max(1);
+        for asking in [1, agents] {
+            let (waits, rate) = decide(&policies, asking)?;
+            let of = |wait: u64| wait as f64 / BATCH as f64;
+            let about = match scope {
+                Scope::Agents => "10 about each agent",
+                Scope::Everyone => "all about everyone",
+            };
+            writeln!(
+                text,
+                "| {count} | {about} | {asking} agents | {:.1} ms | {:.2} µs | {:.2} µs | {rate:.0} |",
+                compiled as f64 / 1e3,
+                of(waits.p50()),
+                of(waits.p99()),
+            )?;
+            if agents == 1 || scope == Scope::Everyone {
+                break;
+            }
+        }
+    }
+    ticks::say(&text)?;
+    Ok(())
+}
+
+/// Half of the conditions are the starter policies' own; each policy has one.
+fn compile(count: usize, scope: Scope) -> Result<Policies> {
+    let mut text = String::new();
+    for number in 0..count {
+        let principal = match scope {
+            Scope::Agents => {
+                format!(
+                    "principal == Provost::Agent::\"agent-{}\"",
+                    number / POLICIES_PER_AGENT
+                )
+            }
+            Scope::Everyone => "principal".to_owned(),
+        };
+        let (effect, condition) = match number % POLICIES_PER_AGENT {
+            0 => ("permit", r#"resource.name like "claude-sonnet-*""#.to_owned()),
+            1 => ("forbid", "!(context has max_tokens && context.max_tokens <= 128000)".into()),
+            _ => ("forbid", format!(r#"context.betas.contains("beta-{number}")"#)),
+        };
+        writeln!(
+            text,
+            "@id(\"p{number}\") {effect} ({principal}, action == Llm::Action::\"message\", \
+             resource is Llm::Model) when {{ {condition} }};"
+        )?;
+    }
+    let file = SourceFile { name: "bench.cedar".into(), text };
+    Policies::compile(&[file]).map_err(|findings| {
+        anyhow::anyhow!("{}", findings.first().map(ToString::to_string).unwrap_or_default())
+    })
+}
+
+/// Asks for `agents` in turn, as Claude Code does.
+fn decide(policies: &Policies, agents: usize) -> Result<(Waits, f64)> {
+    let project: ProjectName = "benches".parse()?;
+    let agents = (0..agents).map(|number| format!("agent-{number}").parse());
+    let agents: Vec<AgentName> = agents.collect::<Result<_, _>>()?;
+    let betas = ["claude-code-20250219", "interleaved-thinking-2025-05-14"];
+    let context = [
+        ("model", Value::Text("claude-sonnet-5".into())),
+        ("stream", Value::Bool(true)),
+        ("max_tokens", Value::Long(32_000)),
+        ("betas", Value::Texts(betas.map(str::to_owned).into())),
+        ("tools", Value::Long(20)),
+    ];
+    let ask = |agent| {
+        policies.decide(&Query {
+            agent,
+            project: &project,
+            plane: "llm",
+            verb: "message",
+            resource_kind: "Llm::Model",
+            resource_id: "claude-sonnet-5",
+            context: &context,
+        })
+    };
+    for agent in &agents {
+        let decision = ask(agent);
+        ensure!(decision.verdict == Verdict::Allow, "{agent}: {}", decision.reason);
+    }
+    let (mut waits, mut asking) = (Vec::new(), agents.iter().cycle());
+    let begun = ticks::now();
+    while ticks::now().saturating_sub(begun) < MEASURED {
+        let before = ticks::now();
+        for agent in asking.by_ref().take(BATCH) {
+            std::hint::black_box(ask(agent));
+        }
+        waits.push(ticks::now().saturating_sub(before));
+    }
+    let took = ticks::now().saturating_sub(begun);
+    let rate = ticks::rate(waits.len().saturating_mul(BATCH), took);
+    Ok((Waits::of(waits), rate))
+}
