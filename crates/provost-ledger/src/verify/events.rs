@@ -19,7 +19,7 @@ use crate::{
 ///
 /// Whatever kept a file that is there from being read.
 ///
-/// [`verify`]: crate::verify
+/// [`verify`]: crate::verify()
 pub fn verify_events(
     source: &dyn Source,
     size: u64,
