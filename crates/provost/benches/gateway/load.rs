@@ -84,8 +84,8 @@ pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Asks until `end`; for each answer since `begin`, the wait for all of it and for its first
-/// byte.
+/// Asks until `end`; for each answer that came since `begin`, the wait for all of it and for
+/// its first byte.
 async fn ask(
     mut stream: TcpStream,
     request: Arc<[u8]>,
@@ -101,7 +101,7 @@ async fn ask(
         stream.write_all(&request).await?;
         let first = answer(&mut stream, &mut buffer).await?;
         let answered = ticks::now();
-        if asked >= begin && answered <= end {
+        if (begin..=end).contains(&answered) {
             waits.push((answered.saturating_sub(asked), first.saturating_sub(asked)));
         }
     }
