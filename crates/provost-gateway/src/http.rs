@@ -1,7 +1,7 @@
 //! The HTTP driver: listens, frames requests, and writes what the pipeline answers.
 //!
-//! Each connection is a task and each request, once whole, another, so that a client's leaving
-//! never drops an action: it closes the queue of reply frames, and the gateway hears of that.
+//! Each connection is a task and each request another, so that a client's leaving never drops
+//! an action: it closes the queue of reply frames, and the gateway hears of that.
 //!
 //! A client that closes its sending half counts as gone, since nothing tells it from one that
 //! left. Over TLS, HTTP/2 is spoken to those who prefer it.
@@ -32,14 +32,13 @@ use provost_pipeline::{Gateway as _, Malformed, MalformedKind, Pipeline, Present
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    runtime::Handle,
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use self::body::Room;
 use self::{
-    body::{Rooms, Unread},
+    body::Rooms,
     reply::{Aborted, ReplyBody},
     wire::{Phase, PhaseCell, Wire},
 };
@@ -234,36 +233,31 @@ impl<S: Serve> Shared<S> {
     ) -> Result<Response<ReplyBody>, Aborted> {
         phase.set(Phase::Busy);
         let phase = (request.version() < Version::HTTP_2).then_some(phase);
+        let method = request.method().clone();
         let (reply, frames) = Reply::channel(self.limits.frames_max);
-        let (head, mut body) = request.into_parts();
-        let (method, tasks) = (head.method.clone(), self.tasks.clone());
-        let mut unfinished = Unfinished { shared: self, head: Some(head) };
-        let read = body::read(&mut body, &unfinished.shared.rooms, &unfinished.shared.limits);
-        let read = read.await;
-        let Some(head) = unfinished.head.take() else { return Err(Aborted) }; // it is there
-        let shared = Arc::clone(&unfinished.shared);
-        match read {
-            Ok((body, room)) => {
-                let ask = HttpAsk::with_room(head, body, room);
-                tasks.spawn(async move { shared.serve.run(ask, reply).await });
-            }
-            Err(unread) => {
-                if let Some(phase) = &phase {
-                    phase.set(Phase::Unread);
-                }
-                tasks.spawn(shared.refuse(head, unread, reply));
-            }
-        }
+        let tasks = self.tasks.clone();
+        tasks.spawn(self.request(request, reply, phase.clone()));
         reply::respond(&method, frames, phase).await
     }
 
-    async fn refuse(
+    async fn request(
         self: Arc<Self>,
-        head: request::Parts,
-        unread: Unread,
+        request: Request<Incoming>,
         mut reply: Reply<HttpFrame>,
+        phase: Option<PhaseCell>,
     ) {
-        let is_http1 = head.version < Version::HTTP_2;
+        let (head, mut body) = request.into_parts();
+        let unread = match body::read(&mut body, &self.rooms, &self.limits).await {
+            Ok((body, room)) => {
+                let ask = HttpAsk::with_room(head, body, room);
+                return self.serve.run(ask, reply).await;
+            }
+            Err(unread) => unread,
+        };
+        let is_http1 = phase.is_some();
+        if let Some(phase) = phase {
+            phase.set(Phase::Unread);
+        }
         let mut frame = self.serve.refuse(head, unread.malformed()).await;
         if is_http1 {
             close_after(&mut frame);
@@ -294,24 +288,6 @@ impl<S: Serve> Shared<S> {
             return None;
         };
         Some(Malformed { message, kind })
-    }
-}
-
-/// A request whose body is being read, on its connection's task: that takes fewer wake-ups than
-/// on one of its own. If the connection ends meanwhile this is dropped, and the request still
-/// refused, so that it is recorded.
-struct Unfinished<S: Serve> {
-    shared: Arc<Shared<S>>,
-    head: Option<request::Parts>,
-}
-
-impl<S: Serve> Drop for Unfinished<S> {
-    fn drop(&mut self) {
-        if let (Some(head), Ok(runtime)) = (self.head.take(), Handle::try_current()) {
-            let (nobody, _) = Reply::channel(1);
-            let refuse = Arc::clone(&self.shared).refuse(head, Unread::Broken, nobody);
-            self.shared.tasks.spawn_on(refuse, &runtime);
-        }
     }
 }
 

@@ -27,14 +27,14 @@ pub(crate) enum Unread {
     #[error("the request body took too long to arrive")]
     Slow,
     #[error("the request body broke off in the middle")]
-    Broken,
+    Broken(#[source] hyper::Error),
 }
 
 impl Unread {
     pub(crate) fn malformed(&self) -> Malformed {
         let kind = match self {
             Self::TooLarge { .. } => MalformedKind::TooLarge,
-            Self::Silent | Self::Slow | Self::Broken => MalformedKind::Syntax,
+            Self::Silent | Self::Slow | Self::Broken(_) => MalformedKind::Syntax,
         };
         Malformed { message: self.to_string(), kind }
     }
@@ -127,7 +127,7 @@ async fn next(
     held: usize,
 ) -> Result<Option<Bytes>, Unread> {
     while let Some(frame) = body.frame().await {
-        if let Ok(bytes) = frame.map_err(|_| Unread::Broken)?.into_data() {
+        if let Ok(bytes) = frame.map_err(Unread::Broken)?.into_data() {
             rooms.grow(room, held.saturating_add(bytes.len())).await;
             return Ok(Some(bytes));
         }
