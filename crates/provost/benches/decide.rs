@@ -46,7 +46,10 @@ fn main() -> Result<()> {
         let policies = compile(count, scope)?;
         let compiled = ticks::now().saturating_sub(begun);
         let (about, agents) = match scope {
-            Scope::Agents(each) => (format!("{each} about each agent"), count / each),
+            Scope::Agents(each) => (
+                format!("{each} about each agent"),
+                count.checked_div(each).unwrap_or_default(),
+            ),
             Scope::Everyone => ("all about everyone".to_owned(), 1),
         };
         for asking in [1, agents] {
@@ -74,8 +77,11 @@ fn compile(count: usize, scope: Scope) -> Result<Policies> {
     for number in 0..count {
         let (principal, place) = match scope {
             Scope::Agents(each) => {
-                let agent = number / each;
-                (format!("principal == Provost::Agent::\"agent-{agent}\""), number % each)
+                let agent = number.checked_div(each).unwrap_or_default();
+                (
+                    format!("principal == Provost::Agent::\"agent-{agent}\""),
+                    number.checked_rem(each).unwrap_or_default(),
+                )
             }
             Scope::Everyone => ("principal".to_owned(), number),
         };

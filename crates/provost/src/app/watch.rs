@@ -78,7 +78,9 @@ impl Watch {
 }
 
 /// Keeps the newest checkpoint in the database once every record it signs has its row, unless
-/// it is the one of `kept` records that is there; returns how many records the one covers that is there now.
+/// it is the one of `kept` records that is there.
+///
+/// Returns how many records the one covers that is there now.
 pub(super) async fn keep_checkpoint(
     ledger: &LedgerReader,
     kept: u64,
