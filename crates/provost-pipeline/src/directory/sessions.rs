@@ -15,7 +15,7 @@ use secrecy::SecretString;
 
 use super::{Credential, Directory, DirectoryError, ENDED_KEPT, State};
 use crate::{
-    By, Stop,
+    By,
     credential::{self, Kind},
 };
 
@@ -337,6 +337,5 @@ fn subject(session: &SessionRow) -> Subject {
 }
 
 fn over_sentence(id: SessionId, reason: &str) -> String {
-    let stop = Stop::Ended(format!("session {id} is over: {reason}"));
-    stop.sentence().to_owned()
+    format!("session {id} is over: {reason}")
 }
