@@ -26,6 +26,11 @@ const CONNECTIONS_MAX: u32 = 4;
 /// shorter than an operator's patience.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(3);
 
+/// How often, and after which pause, opening is tried again while somebody else switches the
+/// file to its write-ahead log: SQLite refuses then at once, whatever its busy timeout.
+const LOCKED_TRIES: u32 = 100;
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
+
 /// Settings of a SQLite connection that keeps rows: durable at commit, foreign keys held,
 /// and other processes given 5 s to finish their transaction.
 const SQLITE_DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -159,11 +164,7 @@ fn backend(url: &str) -> Result<Backend, ConnectError> {
 async fn migrate_first(backend: &Backend, url: &str) -> Result<(), ConnectError> {
     let [durable, _] = backend.settings();
     let failed = StoreError::driver("connect");
-    let connecting = async {
-        let mut connection = AnyConnection::connect(url).await?;
-        connection.execute(sqlx::raw_sql(durable)).await?;
-        Ok(connection)
-    };
+    let connecting = first_connection(url, durable);
     let mut connection = match tokio::time::timeout(CONNECT_WAIT_MAX, connecting).await {
         Ok(connected) => connected.map_err(failed)?,
         Err(_) => return Err(StoreError::silent("connect", CONNECT_WAIT_MAX).into()),
@@ -171,6 +172,30 @@ async fn migrate_first(backend: &Backend, url: &str) -> Result<(), ConnectError>
     migrate::migrate(backend, &mut connection).await?;
     connection.close().await.map_err(StoreError::driver("disconnect"))?;
     Ok(())
+}
+
+async fn first_connection(
+    url: &str,
+    settings: &'static str,
+) -> Result<AnyConnection, sqlx::Error> {
+    let mut tries = LOCKED_TRIES;
+    loop {
+        let mut connection = AnyConnection::connect(url).await?;
+        match connection.execute(sqlx::raw_sql(settings)).await {
+            Ok(_) => return Ok(connection),
+            Err(error) if tries > 0 && is_sqlite_busy(&error) => {
+                tries -= 1;
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// `SQLITE_BUSY`, `SQLITE_BUSY_RECOVERY` and `SQLITE_BUSY_SNAPSHOT`.
+fn is_sqlite_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("5" | "261" | "517"))
 }
 
 fn pool(
