@@ -25,6 +25,11 @@ impl Policies {
     /// Decides. Never fails: what does not fit the schema, and what meets a policy that cannot
     /// be evaluated, is denied, and the reason says so.
     pub fn decide(&self, query: &Query<'_>) -> Decision {
+        self.memory.decision(query, || self.decide_anew(query))
+    }
+
+    /// [`Self::decide`] without asking whether the same was decided before.
+    pub fn decide_anew(&self, query: &Query<'_>) -> Decision {
         match query.fit(&self.gallery) {
             Ok(fitted) => {
                 let response = self.ask(&fitted, &self.slice(query, &fitted));

@@ -12,6 +12,7 @@ mod gallery;
 mod index;
 mod lint;
 mod load;
+mod memory;
 mod policies;
 mod query;
 mod report;

@@ -10,6 +10,7 @@ use crate::cache::Recent;
 use crate::gallery::Gallery;
 use crate::index::{Index, SliceKey};
 use crate::load::{self, Loaded};
+use crate::memory::Memory;
 use crate::rule::Rule;
 use crate::{Finding, Listed, SourceFile};
 
@@ -26,6 +27,7 @@ pub struct Policies {
     pub(crate) index: Index,
     pub(crate) slices: Recent<SliceKey, Arc<PolicySet>>,
     pub(crate) gallery: Gallery,
+    pub(crate) memory: Memory,
     pub(crate) authorizer: Authorizer,
     pub(crate) warnings: Vec<Finding>,
     version: PolicyVersion,
@@ -48,6 +50,7 @@ impl Policies {
             all: set,
             slices: Recent::new(SLICED_POLICIES_MAX),
             gallery: Gallery::new(),
+            memory: Memory::new(),
             authorizer: Authorizer::new(),
             warnings,
             version: version_of(files),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cedar_policy::{Entities, Request};
 use provost_types::{AgentName, ProjectName, Value};
 
-use crate::gallery::{Gallery, Misfit};
+use crate::gallery::{self, Gallery, Misfit};
 use crate::schema::{VOCABULARY, Verb};
 use crate::sentence::{one_line, quoted};
 
@@ -75,7 +75,7 @@ impl Query<'_> {
             })?;
         let misfit = |why: Misfit| Unfit::Facts { verb: self.verb.into(), why };
         let entities = gallery.entities(self, &resource).map_err(misfit)?;
-        let context = gallery.context(self, verb).map_err(misfit)?;
+        let context = gallery::context(self, verb).map_err(misfit)?;
         let agent = VOCABULARY.agent(self.agent.as_str());
         // Unchecked: each part has been checked against the schema above.
         let request = Request::new(agent, verb.uid.clone(), resource, context, None)

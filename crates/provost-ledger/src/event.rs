@@ -11,10 +11,13 @@ use provost_types::{
     Outcome, ProjectName, SessionId, Timestamp, Value,
 };
 
+mod brief;
 mod read;
 mod shorten;
 mod wire;
 mod write;
+
+pub use brief::Brief;
 
 /// Longest entry. Unit: bytes. Source: C2SP tlog-tiles, "Log entries": a length is a `uint16`.
 pub const ENTRY_LEN_MAX: usize = 65_535;

@@ -17,7 +17,7 @@ mod verify;
 pub use builder::Builder;
 pub use checkpoint::{CHECKPOINT_PATH, Checkpoint, NoteError};
 pub use event::{
-    Admin, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record, Refused,
+    Admin, Brief, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record, Refused,
     ServerEvent, SessionEvent, Subject,
 };
 pub use key::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};

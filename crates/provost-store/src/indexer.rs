@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use provost_ledger::{DecodeError, Event};
+use provost_ledger::{Brief, DecodeError};
 use provost_types::Causes;
 use tokio_util::sync::CancellationToken;
 
@@ -99,14 +99,13 @@ impl Indexer {
     async fn batch(&self) -> Result<usize, IndexError> {
         let from = self.store.indexed_up_to().await?;
         let entries = self.journal.read(from, BATCH_MAX).await?;
-        let events = (from..)
+        let briefs = (from..)
             .zip(&entries)
-            .map(|(position, entry)| match Event::decode(entry) {
-                Ok(event) => Ok((position, event)),
-                Err(source) => Err(IndexError::Entry { position, source }),
+            .map(|(position, entry)| {
+                Brief::read(entry).map_err(|source| IndexError::Entry { position, source })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        self.store.index_events(&events).await?;
-        Ok(events.len())
+        self.store.index(from, &briefs).await?;
+        Ok(briefs.len())
     }
 }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::{io, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
-use provost_ledger::{Checkpoint, EntryLenError, LedgerKey, NoteError, TILE_WIDTH, TileError};
+use provost_ledger::{Checkpoint, EntryLenError, LedgerKey, NoteError, TileError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
@@ -21,8 +21,10 @@ use crate::{Journal, JournalError};
 /// Longest time an entry waits for its checkpoint, while the disk works.
 const UNSEALED_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Entries that are sealed at once, however short they waited: a bundle full of them.
-const UNSEALED_LEN_MAX: u64 = TILE_WIDTH as u64;
+/// Entries that are sealed at once, however short they waited. Sealing costs the disk a dozen
+/// syncs whatever it seals, and the journal needs the disk more; so a busy ledger is sealed
+/// once a second too, unless this many entries came first.
+const UNSEALED_LEN_MAX: u64 = 1 << 16;
 
 /// Pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

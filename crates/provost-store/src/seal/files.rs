@@ -1,6 +1,7 @@
 //! Writes the ledger's files: a reader or a crash meets each of them whole or not at all.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -36,17 +37,19 @@ impl Files {
         done.unwrap_or(Err(SealError::Closed))
     }
 
-    /// Writes a full tile or bundle, and clears away its partial forms. One that is there
+    /// Writes full tiles and bundles, and clears away their partial forms. One that is there
     /// already must be the same: a crash may have come between it and the checkpoint.
-    pub(super) fn put_full(&self, file: &provost_ledger::File) -> Result<(), SealError> {
-        self.put(file)?;
-        let partials = self.ledger.join(format!("{}.p", file.path));
-        match fs::remove_dir_all(&partials) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed(&partials)(error))
+    pub(super) fn put_full(&self, files: &[provost_ledger::File]) -> Result<(), SealError> {
+        self.put(files)?;
+        files.iter().try_for_each(|file| {
+            let partials = self.ledger.join(format!("{}.p", file.path));
+            match fs::remove_dir_all(&partials) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(failed(&partials)(error))
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        }
+        })
     }
 
     /// Writes a checkpoint after the partial tiles it needs, then clears away older ones.
@@ -55,9 +58,11 @@ impl Files {
         partials: &[provost_ledger::File],
         note: &str,
     ) -> Result<(), SealError> {
-        partials.iter().try_for_each(|partial| self.put(partial))?;
+        self.put(partials)?;
         let checkpoint = self.ledger.join(CHECKPOINT_PATH);
-        self.write(&checkpoint, note.as_bytes()).map_err(failed(&checkpoint))?;
+        self.write(&checkpoint, note.as_bytes())
+            .and_then(|()| sync_dir(&self.ledger))
+            .map_err(failed(&checkpoint))?;
         partials.iter().try_for_each(|partial| {
             let path = self.ledger.join(&partial.path);
             remove_siblings(&path).map_err(failed(&path))
@@ -74,29 +79,36 @@ impl Files {
         }
     }
 
-    fn put(&self, file: &provost_ledger::File) -> Result<(), SealError> {
-        let path = self.ledger.join(&file.path);
-        match fs::read(&path) {
-            Ok(bytes) if bytes == file.bytes => Ok(()),
-            Ok(_) => Err(SealError::Altered { path }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.write(&path, &file.bytes).map_err(failed(&path))
+    /// Writes files, and then makes all their names durable: a folder is synced once for all
+    /// that came into it.
+    fn put(&self, files: &[provost_ledger::File]) -> Result<(), SealError> {
+        let mut folders = BTreeSet::new();
+        for file in files {
+            let path = self.ledger.join(&file.path);
+            match fs::read(&path) {
+                Ok(bytes) if bytes == file.bytes => {}
+                Ok(_) => return Err(SealError::Altered { path }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.write(&path, &file.bytes).map_err(failed(&path))?;
+                }
+                Err(error) => return Err(failed(&path)(error)),
             }
-            Err(error) => Err(failed(&path)(error)),
+            // Of one that is there already, a crash may have come before the sync.
+            folders.extend(path.parent().map(Path::to_owned));
         }
+        folders.iter().try_for_each(|folder| sync_dir(folder).map_err(failed(folder)))
     }
 
+    /// Writes one file, whole and durable but for its name.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let parent = path.parent().unwrap_or(&self.ledger);
-        make_dir(parent)?;
+        make_dir(path.parent().unwrap_or(&self.ledger))?;
         let unfinished = self.ledger.join(UNFINISHED);
         if let Err(error) = write_synced(&unfinished, bytes) {
             // On a full disk, the journal needs the room more.
             fs::remove_file(&unfinished).unwrap_or_default();
             return Err(error);
         }
-        fs::rename(&unfinished, path)?;
-        sync_dir(parent)
+        fs::rename(&unfinished, path)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the sealer does each time: read entries, write full tiles, partial ones, checkpoint.
 
-use std::{collections::VecDeque, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use provost_ledger::{Builder, Checkpoint, Directory, File, LedgerKey};
 
@@ -18,7 +18,7 @@ pub(super) struct Work {
     key: LedgerKey,
     builder: Builder,
     /// Full tiles and bundles that must be written before anything else.
-    pending: VecDeque<File>,
+    pending: Arc<Vec<File>>,
     /// Entries the checkpoint on disk counts.
     sealed: u64,
 }
@@ -44,7 +44,7 @@ impl Work {
         let sealed = head.as_ref().map_or(0, |head| head.checkpoint.size);
         let builder = Builder::resume(&Directory::new(ledger), full_bundles(sealed));
         let builder = builder.map_err(|error| SealError::Tile(Arc::new(error)))?;
-        let pending = VecDeque::new();
+        let pending = Arc::default();
         let mut work = Self { files, journal, key, builder, pending, sealed };
         while work.builder.size() < sealed {
             work.take_up(sealed).await?;
@@ -94,14 +94,15 @@ impl Work {
         for entry in entries {
             self.builder.push(&entry)?;
         }
-        self.pending.extend(self.builder.take_full());
+        Arc::make_mut(&mut self.pending).extend(self.builder.take_full());
         Ok(())
     }
 
     async fn write_pending(&mut self) -> Result<(), SealError> {
-        while let Some(file) = self.pending.front().cloned() {
-            self.files.run(move |files| files.put_full(&file)).await?;
-            self.pending.pop_front();
+        if !self.pending.is_empty() {
+            let full = Arc::clone(&self.pending);
+            self.files.run(move |files| files.put_full(&full)).await?;
+            self.pending = Arc::default();
         }
         Ok(())
     }

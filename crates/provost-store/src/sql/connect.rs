@@ -178,18 +178,14 @@ async fn first_connection(
     url: &str,
     settings: &'static str,
 ) -> Result<AnyConnection, sqlx::Error> {
-    let mut tries = LOCKED_TRIES;
-    loop {
-        let mut connection = AnyConnection::connect(url).await?;
+    let mut connection = AnyConnection::connect(url).await?;
+    for _ in 0..LOCKED_TRIES {
         match connection.execute(sqlx::raw_sql(settings)).await {
-            Ok(_) => return Ok(connection),
-            Err(error) if tries > 0 && is_sqlite_busy(&error) => {
-                tries -= 1;
-                tokio::time::sleep(LOCKED_PAUSE).await;
-            }
-            Err(error) => return Err(error),
+            Err(error) if is_sqlite_busy(&error) => tokio::time::sleep(LOCKED_PAUSE).await,
+            done => return done.map(|_| connection),
         }
     }
+    connection.execute(sqlx::raw_sql(settings)).await.map(|_| connection)
 }
 
 /// `SQLITE_BUSY`, `SQLITE_BUSY_RECOVERY` and `SQLITE_BUSY_SNAPSHOT`.

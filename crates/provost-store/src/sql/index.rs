@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provost_ledger::{Event, Record};
+use provost_ledger::Brief;
 use provost_types::{ActionId, AgentName, ProjectName, SessionId};
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
@@ -26,7 +26,7 @@ pub struct EventFilter {
     pub project: Option<ProjectName>,
     /// Only this session's.
     pub session: Option<SessionId>,
-    /// Only of this kind, as [`Event::kind`] says it.
+    /// Only of this kind, as [`provost_ledger::Event::kind`] says it.
     pub kind: Option<String>,
     /// Only those from this position on, itself included.
     pub from: Option<u64>,
@@ -53,37 +53,36 @@ pub struct CheckpointRow {
 }
 
 impl Store {
-    /// Indexes events with their positions in the ledger, ascending and without a gap behind
-    /// what is indexed. Those that are indexed already are skipped, so a batch can be
-    /// offered again.
+    /// Indexes the entries from position `from` on, by what was read of each. Those that are
+    /// indexed already are skipped, so a batch can be offered again.
     ///
-    /// Offer events as the ledger gives them back: an entry may say less than the event it
-    /// was made from. A batch costs a transaction, so offer hundreds at a time under load. A
-    /// power cut may take the last batches; ask [`Store::indexed_up_to`] at start.
+    /// A batch costs a transaction, so offer hundreds at a time under load. A power cut may
+    /// take the last batches; ask [`Store::indexed_up_to`] at start.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Gap`]; nothing of the batch is indexed then.
-    pub async fn index_events(&self, events: &[(u64, Event)]) -> Result<(), StoreError> {
-        if events.is_empty() {
+    /// [`StoreError::Gap`] if there are entries before `from` that are not indexed; nothing of
+    /// the batch is indexed then.
+    pub async fn index(&self, from: u64, briefs: &[Brief<'_>]) -> Result<(), StoreError> {
+        if briefs.is_empty() {
             return Ok(());
         }
         let mut transaction = self.begin_index("index events").await?;
         let indexed = indexed(&transaction.rows(sqlx::query(INDEXED)).await?)?;
-        let new = events.iter().position(|(position, _)| *position >= indexed);
-        let Some(new) = new.and_then(|first| events.get(first..)) else {
+        if from > indexed {
+            return Err(StoreError::Gap { indexed, offered: from });
+        }
+        let known = usize::try_from(indexed.saturating_sub(from)).unwrap_or(usize::MAX);
+        let Some(new) = briefs.get(known..).filter(|new| !new.is_empty()) else {
             return Ok(());
         };
-        for (expected, (position, _)) in (indexed..).zip(new) {
-            if *position != expected {
-                return Err(StoreError::Gap { indexed: expected, offered: *position });
-            }
-        }
-        let rows: Vec<_> =
-            new.iter().map(|(position, event)| EventRow::new(*position, event)).collect();
+        let rows: Vec<_> = (indexed..)
+            .zip(new)
+            .map(|(position, brief)| EventRow::of_brief(position, brief))
+            .collect();
         transaction.add_mentions(&rows).await?;
         transaction.add_rows(&rows).await?;
-        transaction.note_open_intents(new).await?;
+        transaction.note_open_intents(&rows).await?;
         transaction.commit().await
     }
 
@@ -207,16 +206,16 @@ impl Transaction {
     }
 
     /// Adds intents that end open in this batch, removes those whose outcome is in it.
-    async fn note_open_intents(&mut self, events: &[(u64, Event)]) -> Result<(), StoreError> {
+    async fn note_open_intents(&mut self, rows: &[EventRow]) -> Result<(), StoreError> {
         let mut open = BTreeMap::new();
         let mut closed = Vec::new();
-        for (position, event) in events {
-            let Some(action) = event.subject.action else { continue };
-            if matches!(event.record, Record::Intent(_)) {
-                open.entry(action).or_insert(*position);
+        for row in rows {
+            let [Some(kind), Some(action), ..] = &row.texts else { continue };
+            if kind == "intent" {
+                open.entry(action.as_str()).or_insert(row.position);
             }
-            if matches!(event.record, Record::Outcome(_)) && open.remove(&action).is_none() {
-                closed.push(action);
+            if kind == "outcome" && open.remove(action.as_str()).is_none() {
+                closed.push(action.as_str());
             }
         }
         let open: Vec<_> = open.into_iter().collect();
@@ -226,7 +225,7 @@ impl Transaction {
                 self.placeholder.list(open.len(), 2)
             )));
             for (action, position) in open {
-                insert = insert.bind(action.to_string()).bind(columns::count(*position));
+                insert = insert.bind(*action).bind(*position);
             }
             self.run(insert).await?;
         }
@@ -236,7 +235,7 @@ impl Transaction {
                 self.placeholder.list(1, closed.len())
             )));
             for action in closed {
-                delete = delete.bind(action.to_string());
+                delete = delete.bind(*action);
             }
             self.run(delete).await?;
         }

@@ -1,6 +1,6 @@
 //! The event index's row for a ledger entry: a function of the entry and nothing else.
 
-use provost_ledger::{Event, Intent, Record, ServerEvent, SessionEvent};
+use provost_ledger::{Brief, Event, Intent, Record, ServerEvent, SessionEvent};
 
 use super::columns;
 
@@ -27,7 +27,30 @@ pub(super) struct EventRow {
 }
 
 impl EventRow {
-    /// The row for `event` at `position`.
+    /// The row for the entry at `position` that `brief` was read from.
+    pub(super) fn of_brief(position: u64, brief: &Brief<'_>) -> Self {
+        let resource = brief.resource.as_ref().map(|(kind, id)| match kind {
+            Some(kind) => named(kind, id),
+            None => cut(id),
+        });
+        Self {
+            position: columns::count(position),
+            at: columns::time(brief.at),
+            texts: [
+                Some(brief.kind.to_owned()),
+                brief.action.as_deref().map(cut),
+                brief.agent.as_deref().map(cut),
+                brief.project.as_deref().map(cut),
+                brief.session.as_deref().map(cut),
+                brief.plane.as_deref().map(cut),
+                brief.verb.as_deref().map(cut),
+                resource,
+                brief.result.as_deref().map(cut),
+            ],
+        }
+    }
+
+    /// The row for `event` at `position`, by the way that trusts nothing.
     pub(super) fn new(position: u64, event: &Event) -> Self {
         let subject = &event.subject;
         let [plane, verb, resource, result] = particulars(&event.record);
@@ -71,8 +94,12 @@ fn particulars(record: &Record) -> [Option<String>; 4] {
 }
 
 fn asked(intent: &Intent) -> [Option<String>; 3] {
-    let resource = format!("{}::{:?}", intent.resource_kind, intent.resource_id);
-    [Some(cut(&intent.plane)), Some(cut(&intent.verb)), Some(cut(&resource))]
+    let resource = named(&intent.resource_kind, &intent.resource_id);
+    [Some(cut(&intent.plane)), Some(cut(&intent.verb)), Some(resource)]
+}
+
+fn named(kind: &str, id: &str) -> String {
+    cut(&format!("{kind}::{id:?}"))
 }
 
 const fn session_verb(event: &SessionEvent) -> &'static str {

@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Connection, Executor};
 use crate::{
     database::{Sqlite, facts, open},
     postgres::postgres_or_skip,
-    samples::{action, at, credential, inhabited, name, numbered},
+    samples::{action, at, credential, index, inhabited, name},
 };
 
 facts![
@@ -37,7 +37,7 @@ async fn two_processes_write_without_losing_anything(url: String) {
     let store = ours.clone();
     work.spawn(async move {
         for batch in 0..50 {
-            store.index_events(&numbered(batch * 2, action().1)).await?;
+            index(&store, batch * 2, action().1).await?;
         }
         Ok(())
     });
@@ -113,7 +113,7 @@ async fn a_read_only_database_can_be_read_and_is_otherwise_unavailable() {
     for error in [
         store.health().await.unwrap_err(),
         store.retire_agent(&name("bot"), at(9), "x").await.unwrap_err(),
-        store.index_events(&numbered(0, action().1)).await.unwrap_err(),
+        index(&store, 0, action().1).await.unwrap_err(),
     ] {
         assert!(error.is_unavailable(), "{error:?}");
     }
@@ -128,17 +128,16 @@ async fn a_server_that_went_away_is_unavailable_until_it_is_back() {
     assert!(server.up().await);
     store.health().await.unwrap();
     assert_eq!(store.agents().await.unwrap().len(), 1);
-    store.index_events(&numbered(0, action().1)).await.unwrap();
+    index(&store, 0, action().1).await.unwrap();
 }
 
 async fn assert_unavailable(store: &Store) {
     let bot = name("bot");
-    let events = numbered(0, action().1);
     let (health, read, write, index) = tokio::join!(
         store.health(),
         store.agents(),
         store.retire_agent(&bot, at(9), "x"),
-        store.index_events(&events),
+        index(store, 0, action().1),
     );
     for (what, error) in [
         ("health", health.unwrap_err()),

@@ -6,7 +6,7 @@ use provost_types::{ActionId, SessionId};
 
 use crate::{
     database::{facts, open},
-    samples::{action, event, intent, name, numbered, others},
+    samples::{action, event, index, intent, name, others},
 };
 
 facts![
@@ -25,7 +25,7 @@ facts![
 async fn events_are_found_by_each_of_their_features(url: String) {
     let store = open(&url).await;
     let events = action().1.into_iter().chain(action().1).chain(others());
-    store.index_events(&numbered(0, events)).await.unwrap();
+    index(&store, 0, events).await.unwrap();
 
     let all = EventFilter::default;
     let kind = |kind: &str| EventFilter { kind: Some(kind.to_owned()), ..all() };
@@ -60,7 +60,7 @@ async fn an_action_is_found_whole(url: String) {
     let (first, [intent, outcome]) = action();
     let (second, between) = action();
     let events = [intent].into_iter().chain(between).chain([outcome]);
-    store.index_events(&numbered(0, events)).await.unwrap();
+    index(&store, 0, events).await.unwrap();
     assert_eq!(store.find_by_action(first).await.unwrap(), [0, 3]);
     assert_eq!(store.find_by_action(second).await.unwrap(), [1, 2]);
     assert_eq!(store.find_by_action(ActionId::generate()).await.unwrap(), [0; 0]);
@@ -69,12 +69,13 @@ async fn an_action_is_found_whole(url: String) {
 async fn a_batch_may_be_offered_again(url: String) {
     let store = open(&url).await;
     assert_eq!(store.indexed_up_to().await.unwrap(), 0);
-    store.index_events(&[]).await.unwrap();
+    index(&store, 0, [] as [Event; 0]).await.unwrap();
     let (open_action, [open_intent, _]) = action();
-    let events = numbered(0, action().1.into_iter().chain([open_intent]));
-    store.index_events(&events[..1]).await.unwrap();
-    for batch in [&events[..], &events[..], &events[..1], &events[1..2]] {
-        store.index_events(batch).await.unwrap();
+    let events: Vec<_> = action().1.into_iter().chain([open_intent]).collect();
+    index(&store, 0, &events[..1]).await.unwrap();
+    for (from, batch) in [(0, &events[..]), (0, &events), (0, &events[..1]), (1, &events[1..2])]
+    {
+        index(&store, from, batch).await.unwrap();
         assert_eq!(store.indexed_up_to().await.unwrap(), 3);
         assert_eq!(store.open_intents().await.unwrap(), [(2, open_action)]);
     }
@@ -82,18 +83,12 @@ async fn a_batch_may_be_offered_again(url: String) {
 
 async fn a_gap_is_refused(url: String) {
     let store = open(&url).await;
-    let [first, second] = action().1;
-    for (events, indexed, offered) in [
-        (vec![(1, first.clone())], 0, 1),
-        (vec![(0, first.clone()), (2, second.clone())], 1, 2),
-        (vec![(0, first.clone()), (0, second.clone())], 1, 0),
-    ] {
-        let error = store.index_events(&events).await.unwrap_err();
-        let StoreError::Gap { indexed: found, offered: what } = error else {
-            panic!("{error:?}")
-        };
-        assert_eq!((found, what), (indexed, offered));
-        assert_eq!(store.indexed_up_to().await.unwrap(), 0, "nothing of the batch is kept");
+    for from in [0, 2] {
+        let error = index(&store, from + 1, action().1).await.unwrap_err();
+        let StoreError::Gap { indexed, offered } = error else { panic!("{error:?}") };
+        assert_eq!((indexed, offered), (from, from + 1));
+        assert_eq!(store.indexed_up_to().await.unwrap(), from, "nothing of the batch is kept");
+        index(&store, from, action().1).await.unwrap();
     }
 }
 
@@ -101,13 +96,13 @@ async fn intents_are_open_until_their_outcome(url: String) {
     let store = open(&url).await;
     let actions: Vec<_> = (0..40).map(|_| action()).collect();
     let intents = actions.iter().map(|(_, [intent, _])| intent.clone());
-    store.index_events(&numbered(0, intents)).await.unwrap();
+    index(&store, 0, intents).await.unwrap();
     assert_eq!(store.open_intents().await.unwrap().len(), 40);
 
     let outcomes = actions[..39].iter().map(|(_, [_, outcome])| outcome.clone());
     let (newer, [newer_intent, _]) = action();
     let events = outcomes.chain([newer_intent]).chain(action().1);
-    store.index_events(&numbered(40, events)).await.unwrap();
+    index(&store, 40, events).await.unwrap();
     let want = [(39, actions[39].0), (79, newer)];
     assert_eq!(store.open_intents().await.unwrap(), want);
 }
@@ -115,15 +110,14 @@ async fn intents_are_open_until_their_outcome(url: String) {
 async fn a_cleared_index_is_built_again(url: String) {
     let store = open(&url).await;
     let (open_action, [open_intent, _]) = action();
-    let events = numbered(0, others().into_iter().chain([open_intent]));
-    store.index_events(&events).await.unwrap();
+    let events: Vec<_> = others().into_iter().chain([open_intent]).collect();
+    index(&store, 0, &events).await.unwrap();
     store.clear_index().await.unwrap();
     assert_eq!(store.indexed_up_to().await.unwrap(), 0);
     assert_eq!(store.open_intents().await.unwrap(), []);
-    store.index_events(&events).await.unwrap();
+    index(&store, 0, &events).await.unwrap();
     assert_eq!(store.open_intents().await.unwrap(), [(5, open_action)]);
-    let decoded: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
-    assert_eq!(store.check_index(0, &decoded).await.unwrap(), []);
+    assert_eq!(store.check_index(0, &events).await.unwrap(), []);
 }
 
 /// Sizes on both sides of where statements are split.
@@ -135,7 +129,7 @@ async fn batches_of_every_size_are_indexed_whole(url: String) {
             let resource = format!("model-{}", "x".repeat(300));
             event(Some(ActionId::generate()), Record::Intent(intent(&resource)))
         };
-        store.index_events(&numbered(next, (0..size).map(|_| one()))).await.unwrap();
+        index(&store, next, (0..size).map(|_| one())).await.unwrap();
         next += size;
         assert_eq!(store.indexed_up_to().await.unwrap(), next, "size = {size}");
     }
@@ -154,11 +148,11 @@ async fn a_long_ledger_is_searched_like_a_short_one(url: String) {
     let one = |position: u64| {
         let mut event = action().1[usize::from(position.is_multiple_of(3))].clone();
         event.subject.agent = Some(name(actor(position)));
-        (position, event)
+        event
     };
     let events: Vec<_> = (0..17_000).map(one).collect();
-    for batch in events.chunks(1_700) {
-        store.index_events(batch).await.unwrap();
+    for (from, batch) in (0..).step_by(1_700).zip(events.chunks(1_700)) {
+        index(&store, from, batch).await.unwrap();
     }
     for (agent, kind, from, before, limit) in [
         ("a", None, 0, u64::MAX, 10),
@@ -180,20 +174,19 @@ async fn a_long_ledger_is_searched_like_a_short_one(url: String) {
             before: Some(before),
             ..EventFilter::default()
         };
-        let fits = |(position, event): &&(u64, Event)| {
+        let fits = |(position, event): &(u64, &Event)| {
             (from..before).contains(position)
                 && actor(*position) == agent
                 && kind.is_none_or(|kind| kind == event.kind())
         };
         let want: Vec<u64> =
-            events.iter().filter(fits).map(|(position, _)| *position).collect();
+            (0..).zip(&events).filter(fits).map(|(position, _)| position).collect();
         let count = usize::try_from(limit).unwrap();
         let oldest = store.events(&filter, Order::OldestFirst, limit).await.unwrap();
         assert!(oldest.iter().eq(want.iter().take(count)), "filter = {filter:?}");
         let newest = store.events(&filter, Order::NewestFirst, limit).await.unwrap();
         assert!(newest.iter().eq(want.iter().rev().take(count)), "filter = {filter:?}");
     }
-    let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
     for (from, chunk) in (0..).step_by(1_000).zip(events.chunks(1_000)) {
         assert_eq!(store.check_index(from, chunk).await.unwrap(), [], "from = {from}");
     }

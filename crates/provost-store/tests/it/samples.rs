@@ -1,12 +1,13 @@
 //! Rows and events to keep: small, distinct, and made in one place.
 
-use std::time::Duration;
+use std::{borrow::Borrow, time::Duration};
 
 use provost_ledger::{
-    Admin, Event, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
+    Admin, Brief, Event, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
 };
 use provost_store::{
     AgentRow, BodyMode, CredentialRow, Holder, HumanRow, ProjectRow, SessionRow, Store,
+    StoreError,
 };
 use provost_types::{
     ActionId, AgentName, BootId, Correlation, CredentialId, Decision, Digest, HumanId,
@@ -158,10 +159,13 @@ pub(crate) fn others() -> [Event; 5] {
     ]
 }
 
-/// Events with their positions from `from` on.
-pub(crate) fn numbered(
+/// Indexes events from position `from` on, by their entries.
+pub(crate) async fn index(
+    store: &Store,
     from: u64,
-    events: impl IntoIterator<Item = Event>,
-) -> Vec<(u64, Event)> {
-    (from..).zip(events).collect()
+    events: impl IntoIterator<Item: Borrow<Event>>,
+) -> Result<(), StoreError> {
+    let entries: Vec<_> = events.into_iter().map(|event| event.borrow().encode()).collect();
+    let briefs: Vec<_> = entries.iter().map(|entry| Brief::read(entry).unwrap()).collect();
+    store.index(from, &briefs).await
 }

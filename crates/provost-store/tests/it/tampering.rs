@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 
 use crate::{
     database::{Sqlite, facts, open},
-    samples::{action, agent, credential, human, inhabited, name, others, session},
+    samples::{action, agent, credential, human, index, inhabited, name, others, session},
 };
 
 facts![
@@ -22,8 +22,7 @@ async fn indexed(url: &str) -> (Store, Vec<Event>) {
     let store = open(url).await;
     let [open_intent, _] = action().1;
     let events: Vec<_> = [open_intent].into_iter().chain(action().1).chain(others()).collect();
-    let numbered: Vec<_> = (0..).zip(events.clone()).collect();
-    store.index_events(&numbered).await.unwrap();
+    index(&store, 0, &events).await.unwrap();
     (store, events)
 }
 
@@ -112,7 +111,6 @@ const CHANGES: &[(&str, &[(&str, &str)])] = &[
 
 async fn each_change_is_named(url: String) {
     let (store, events) = indexed(&url).await;
-    let rebuilt: Vec<_> = (0..).zip(events.clone()).collect();
     let [open, closed] = [0, 1].map(|position: usize| events[position].subject.action.unwrap());
     let named = |text: &str| {
         text.replace("OPEN", &open.to_string()).replace("CLOSED", &closed.to_string())
@@ -125,13 +123,12 @@ async fn each_change_is_named(url: String) {
         let want: Vec<_> = wanted.iter().map(fault).collect();
         assert_eq!(found, want, "sql = {sql}");
         store.clear_index().await.unwrap();
-        store.index_events(&rebuilt).await.unwrap();
+        index(&store, 0, &events).await.unwrap();
     }
 }
 
 async fn every_column_of_every_row_is_checked(url: String) {
     let (store, events) = indexed(&url).await;
-    let rebuilt: Vec<_> = (0..).zip(events.clone()).collect();
     for column in
         ["kind", "action", "agent", "project", "session", "plane", "verb", "resource", "result"]
     {
@@ -144,7 +141,7 @@ async fn every_column_of_every_row_is_checked(url: String) {
             .collect();
         assert_eq!(found, want, "column = {column}");
         store.clear_index().await.unwrap();
-        store.index_events(&rebuilt).await.unwrap();
+        index(&store, 0, &events).await.unwrap();
     }
 }
 
