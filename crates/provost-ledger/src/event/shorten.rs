@@ -10,6 +10,9 @@ use super::{
     wire::{Admin, Intent, Outcome, Record, Server, Session, Text, Value, Wire},
 };
 
+/// Room for nearly every entry. Unit: bytes.
+const USUAL_LEN: usize = 1536;
+
 /// What a text or a list may keep in one step.
 struct Limits {
     text_bytes_max: usize,
@@ -41,7 +44,9 @@ pub(super) fn to_fit(mut wire: Wire<'_>) -> Vec<u8> {
 
 #[expect(clippy::expect_used, reason = "string keys only, no maps or types that can refuse")]
 fn json(wire: &Wire<'_>) -> Vec<u8> {
-    serde_json::to_vec(wire).expect("an event is always JSON")
+    let mut entry = Vec::with_capacity(USUAL_LEN);
+    serde_json::to_writer(&mut entry, wire).expect("an event is always JSON");
+    entry
 }
 
 impl Limits {

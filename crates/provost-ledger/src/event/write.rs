@@ -1,6 +1,9 @@
 //! From an event to its JSON form: borrows texts, clamps integers.
 
-use std::{borrow::Cow, fmt::Display};
+use std::{
+    borrow::Cow,
+    fmt::{Display, Write as _},
+};
 
 use provost_types as types;
 use types::{Status, Value, Verdict};
@@ -9,6 +12,9 @@ use super::{
     Admin, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
     wire::{self, Text, VERSION, Wire},
 };
+
+/// Room for a digest, the longest of what is shown. Unit: bytes.
+const SHOWN_LEN: usize = 72;
 
 impl<'a> From<&'a Event> for Wire<'a> {
     fn from(event: &'a Event) -> Self {
@@ -165,5 +171,8 @@ fn text(value: &str) -> Text<'_> {
 }
 
 fn shown<'a>(value: &impl Display) -> Text<'a> {
-    Cow::Owned(value.to_string())
+    let mut text = String::with_capacity(SHOWN_LEN);
+    // A string takes whatever is written to it.
+    write!(text, "{value}").unwrap_or_default();
+    Cow::Owned(text)
 }
