@@ -14,8 +14,9 @@ use crate::{Journal, JournalError, Store, StoreError};
 /// Most entries indexed in one transaction.
 const BATCH_MAX: usize = 4_000;
 
-/// Pause after a batch that did not fill up, so that a busy ledger is indexed in few batches.
-const GATHER: Duration = Duration::from_millis(100);
+/// Pause between two rounds, so that a busy ledger is indexed in few batches. Who searches
+/// reads what is not indexed yet from the journal.
+const GATHER: Duration = Duration::from_millis(500);
 
 /// Pause before the next try when the database cannot be written.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -36,6 +37,12 @@ pub enum IndexError {
     /// The database cannot be written.
     #[error("the event index cannot be written")]
     Store(#[from] StoreError),
+    /// The journal has no entry where it should.
+    #[error("ledger entry {position} is missing: run `provost audit verify`")]
+    Missing {
+        /// Which.
+        position: u64,
+    },
     /// An entry is not an event.
     #[error("ledger entry {position} is not an event: run `provost audit verify`")]
     Entry {
@@ -53,18 +60,24 @@ impl Indexer {
         Self { journal, store }
     }
 
-    /// Indexes everything that is in the journal. An index that is ahead of the journal is of
-    /// another ledger, and is built anew.
+    /// Indexes everything that is in the journal now, not what comes meanwhile: under load the
+    /// work would never end, and every batch would be a small one. An index that is ahead of
+    /// the journal is of another ledger, and is built anew.
     ///
     /// # Errors
     ///
     /// [`IndexError`]; what was indexed stays.
     pub async fn catch_up(&self) -> Result<(), IndexError> {
-        if self.store.indexed_up_to().await? > self.journal.size() {
+        let size = self.journal.size();
+        let mut indexed = self.store.indexed_up_to().await?;
+        if indexed > size {
             tracing::warn!("event index is ahead of the ledger: building it anew");
             self.store.clear_index().await?;
+            indexed = 0;
         }
-        while self.batch().await? > 0 {}
+        while indexed < size {
+            indexed = self.batch(indexed).await?;
+        }
         Ok(())
     }
 
@@ -96,8 +109,8 @@ impl Indexer {
         caught_up.is_ok()
     }
 
-    async fn batch(&self) -> Result<usize, IndexError> {
-        let from = self.store.indexed_up_to().await?;
+    /// Indexes some entries from position `from` on; where those after them begin.
+    async fn batch(&self, from: u64) -> Result<u64, IndexError> {
         let entries = self.journal.read(from, BATCH_MAX).await?;
         let briefs = (from..)
             .zip(&entries)
@@ -105,7 +118,10 @@ impl Indexer {
                 Brief::read(entry).map_err(|source| IndexError::Entry { position, source })
             })
             .collect::<Result<Vec<_>, _>>()?;
+        if briefs.is_empty() {
+            return Err(IndexError::Missing { position: from });
+        }
         self.store.index(from, &briefs).await?;
-        Ok(briefs.len())
+        Ok(from.saturating_add(briefs.len() as u64))
     }
 }
