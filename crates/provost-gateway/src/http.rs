@@ -236,7 +236,8 @@ impl<S: Serve> Shared<S> {
         let method = request.method().clone();
         let (reply, frames) = Reply::channel(self.limits.frames_max);
         let tasks = self.tasks.clone();
-        tasks.spawn(self.request(request, reply, phase.clone()));
+        // Boxed because it is large, and spawning moves it several times.
+        tasks.spawn(Box::pin(self.request(request, reply, phase.clone())));
         reply::respond(&method, frames, phase).await
     }
 

@@ -80,7 +80,10 @@ impl Telemetry {
         // Spans for the collector are none of the log's business, and cost nothing there.
         let logged = EnvFilter::try_new(&config.log)?
             .add_directive(format!("{}=off", trace::TARGET).parse()?);
-        registry().with(lines.with_filter(logged)).with(spans).try_init()?;
+        // A list, for a layer that is `None` would enable every span.
+        let mut layers = vec![lines.with_filter(logged).boxed()];
+        layers.extend(spans.map(|spans| spans.boxed()));
+        registry().with(layers).try_init()?;
         let metrics = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
             .install_recorder()?;
