@@ -13,7 +13,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, request, response};
-use http_body_util::BodyExt;
 use provost_gateway::{EgressError, HttpAsk, HttpFrame, UpstreamBody};
 use provost_pipeline::{ClientGone, Permit, Reply, ResultSink, Stop};
 use provost_types::{ActionId, Outcome, Status};
@@ -268,29 +267,23 @@ impl<'a> Passing<'a> {
         upstream: &mut UpstreamBody,
         mut stopped: Pin<&mut impl Future<Output = Stop>>,
     ) -> Result<Option<Bytes>, Cut> {
-        loop {
-            let frame = tokio::select! {
-                biased;
-                stop = stopped.as_mut() => return Err(Cut::Stopped(stop)),
-                () = self.reply.gone() => return Err(Cut::ClientLeft),
-                frame = upstream.frame() => frame,
-            };
-            match frame {
-                // Trailers say nothing that clients read.
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) => return Ok(Some(bytes)),
-                    Err(_trailers) => {}
-                },
-                None if self.may_end_here() => return Ok(None),
-                // A stream that has said its last word may be cut: nothing is missing.
-                Some(Err(_)) if self.form == Form::Stream && self.decoder.seen().said_all() => {
-                    return Ok(None);
-                }
-                None => return Err(Cut::Upstream(HALF.to_owned())),
-                Some(Err(error)) => {
-                    tracing::warn!(action = %self.permit.action(), %error, "answer cut off");
-                    return Err(Cut::Upstream(error.to_string()));
-                }
+        let piece = tokio::select! {
+            biased;
+            stop = stopped.as_mut() => return Err(Cut::Stopped(stop)),
+            () = self.reply.gone() => return Err(Cut::ClientLeft),
+            piece = upstream.piece() => piece,
+        };
+        match piece {
+            Some(Ok(bytes)) => Ok(Some(bytes)),
+            None if self.may_end_here() => Ok(None),
+            // A stream that has said its last word may be cut: nothing is missing.
+            Some(Err(_)) if self.form == Form::Stream && self.decoder.seen().said_all() => {
+                Ok(None)
+            }
+            None => Err(Cut::Upstream(HALF.to_owned())),
+            Some(Err(error)) => {
+                tracing::warn!(action = %self.permit.action(), %error, "answer cut off");
+                Err(Cut::Upstream(error.to_string()))
             }
         }
     }
