@@ -28,7 +28,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use provost_pipeline::{Gateway as _, Malformed, MalformedKind, Pipeline, Presented, Reply};
+use provost_pipeline::{Gateway as _, Malformed, MalformedKind, Pipeline, Reply};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -97,7 +97,7 @@ impl<P: HttpPlane> Serve for Governed<P> {
     }
 
     async fn note_headless(&self, malformed: Malformed) {
-        let _refusal = self.pipeline.refuse_early(&Presented::Nothing, malformed).await;
+        let _refusal = self.pipeline.refuse_headless(malformed).await;
     }
 }
 

@@ -92,6 +92,11 @@ impl Pipeline {
         self.refuse(action, Known { caller, intent: None }, reason).await
     }
 
+    /// Refuses what never became a request: whoever sent it could not even say who they are.
+    pub async fn refuse_headless(&self, malformed: Malformed) -> Refusal {
+        self.refuse(ActionId::generate(), Known::default(), malformed.into()).await
+    }
+
     /// The steps before the action, in their order. Each needs what the one before gave.
     async fn admit<G: Gateway>(
         &self,

@@ -65,8 +65,9 @@ Examples:
 A person's token is read from PROVOST_TOKEN. Without one, whoever may open the data
 directory on this machine is an administrator.
 
-Exit codes: 0 done, 1 failed or faults found, 2 usage, 3 refused, 4 server not reachable;
-`run` passes on the agent's own."
+Exit codes: 0 done, 1 failed or faults found, 2 usage, 3 refused, 4 server not reachable.
+`run` passes on the agent's own, 128 and the signal that ended it, 126 or 127 if it could not
+be started or was not found, 137 if its session was killed or ended."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

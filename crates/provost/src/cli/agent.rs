@@ -21,11 +21,17 @@ use crate::{client::Client, exit::Exit, printer::Table};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
     Create(Create),
+    /// Lists agents, each with its project
     List,
+    /// Retires an agent for good: its sessions end, its keys are revoked, its name stays taken
     Retire(Named),
+    /// Refuses the agent's new actions; what is in flight goes on
     Pause(Stop),
+    /// Refuses the agent's new actions and cuts those in flight
     Kill(Stop),
+    /// Lets the agent act again; after a kill it takes an administrator
     Resume(Named),
+    /// Keys an agent opens its own sessions with, where no person or socket does
     #[command(subcommand)]
     Key(Key),
 }
@@ -60,6 +66,7 @@ pub(crate) struct Stop {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     Create(NewKeyOf),
+    /// Lists an agent's keys: label, expiry, last use, never the key itself
     List(Named),
     Rotate(Rotate),
     Revoke(Revoke),

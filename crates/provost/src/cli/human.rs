@@ -12,6 +12,7 @@ use crate::{client::percent_encoded, exit::Exit, printer::Table};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Human {
     Create(Create),
+    /// Lists people with their roles
     List,
     Remove(Remove),
 }

@@ -15,9 +15,13 @@ use crate::{exit::Exit, printer::Table};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Project {
     Create(Create),
+    /// Lists projects, and what is kept of their bodies
     List,
+    /// Refuses new actions of all its agents; what is in flight goes on
     Pause(Stop),
+    /// Refuses new actions of all its agents and cuts those in flight
     Kill(Stop),
+    /// Lets its agents act again; after a kill it takes an administrator
     Resume(Named),
 }
 

@@ -15,6 +15,7 @@ use crate::{exit::Exit, printer::Table};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secret {
     Set(Set),
+    /// Lists the names of the secrets and when each was set, never what they are
     List,
     Remove(Remove),
 }
