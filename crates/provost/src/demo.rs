@@ -150,7 +150,11 @@ async fn kill(stage: &Stage, agent: &Agent, model: &Scripted) -> Result<()> {
         tokio::time::sleep(WATCH).await;
     };
     tokio::time::timeout(PATIENCE, streaming).await.context("the stream never began")?;
-    let session = stage.live_session().await?;
+    let Some(session) = stage.live_session().await? else {
+        ensure!(agent.real, "no session is live");
+        stage.say("The real model had answered before anybody could cut it.");
+        return stage.settle().await;
+    };
     stage.done(&["session", "kill", &session, "--reason", "shown in the demo"]).await?;
     let ended = tokio::time::timeout(PATIENCE, running.wait()).await;
     let ended = ended.context("the agent did not end")??;

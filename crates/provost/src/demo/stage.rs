@@ -144,13 +144,12 @@ impl Stage {
         Ok(child)
     }
 
-    /// The session that is live now.
-    pub(super) async fn live_session(&self) -> Result<String> {
+    /// The session that is live now, if one is.
+    pub(super) async fn live_session(&self) -> Result<Option<String>> {
         let mut command = self.command(&["session", "list", "--live", "--output", "json"]);
         let output = command.stderr(Stdio::inherit()).output().await?;
         let sessions: List<Session> = serde_json::from_slice(&output.stdout)?;
-        let live = sessions.items.into_iter().next().context("no session is live")?;
-        Ok(live.id)
+        Ok(sessions.items.into_iter().next().map(|live| live.id))
     }
 
     /// Lets the followed ledger be printed.
