@@ -122,7 +122,7 @@ impl Vocabulary {
 /// The attributes that we, not the request, give a resource.
 pub(crate) fn attributes(kind: &str, id: &str) -> HashMap<String, RestrictedExpression> {
     match kind {
-        "Llm::Model" => {
+        "Llm::Model" | "Tool::Tool" => {
             HashMap::from([("name".into(), RestrictedExpression::new_string(id.into()))])
         }
         _ => HashMap::new(),
@@ -159,7 +159,8 @@ mod tests {
             [
                 "llm count_tokens Llm::Model",
                 "llm list_models Llm::Catalog",
-                "llm message Llm::Model"
+                "llm message Llm::Model",
+                "tool call Tool::Tool"
             ]
         );
         let (_, message) = VOCABULARY.verb("llm", "message").unwrap();

@@ -203,6 +203,7 @@ fn correlation(headers: &HeaderMap, in_body: Option<String>) -> Correlation {
         client_session: one("x-claude-code-session-id").or(in_body),
         subagent: one("x-claude-code-agent-id"),
         client_request: one("x-client-request-id"),
+        ..Correlation::default()
     }
 }
 

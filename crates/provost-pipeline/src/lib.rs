@@ -29,6 +29,7 @@ mod refusal;
 mod reply;
 mod run_tree;
 mod start;
+mod tool_calls;
 pub mod trace;
 
 pub use by::By;

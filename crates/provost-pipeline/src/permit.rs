@@ -7,16 +7,18 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use provost_ledger::Subject;
 use provost_store::{Bodies, BodyMode, BodyPart, BodyWriter, ProjectKeys};
 use provost_types::{
-    ActionId, AgentName, CredentialId, Digest, Outcome, ProjectName, SessionId, Status,
+    Action, ActionId, AgentName, CredentialId, Digest, Outcome, ProjectName, SessionId, Status,
 };
 use sha2::Sha256;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
 use crate::{
+    Refusal,
     directory::{InFlight, LiveSession},
     record::Closer,
     run_tree::Path,
+    tool_calls::ToolCalls,
 };
 
 /// Proof that an action was allowed and that its intent is on disk.
@@ -38,6 +40,7 @@ pub struct Permit {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) closer: Closer,
+    pub(crate) tool_calls: Arc<ToolCalls>,
     pub(crate) span: Span,
     /// Its place among those in flight, here and in its session.
     pub(crate) _place: (OwnedSemaphorePermit, InFlight),
@@ -163,6 +166,27 @@ impl Permit {
             bytes: 0,
             body: self.body(BodyPart::Response),
         }
+    }
+
+    /// Decides a tool call that the answer asks for, and records the decision: the call may
+    /// reach the client only if this succeeds. Returns the call's own action.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`], recorded like every other.
+    pub async fn tool_call(&self, mut call: Action) -> Result<ActionId, Refusal> {
+        call.correlation.asked_in = Some(self.action);
+        self.held.tool_calls.decide(&self.caller, &self.keeping, &call).await
+    }
+
+    /// Records what the client says came of a tool call of this session: whether it failed,
+    /// and the keyed digest of its result. A result that was recorded before is passed over.
+    pub async fn tool_result(&self, tool_use: &str, failed: bool, result: &[u8]) {
+        let status = if failed { Status::Failed } else { Status::Succeeded };
+        let mut outcome = Outcome::new(status);
+        outcome.result = self.keeping.digest(result);
+        outcome.result_bytes = u64::try_from(result.len()).unwrap_or(u64::MAX);
+        self.held.tool_calls.conclude(&self.caller, tool_use, outcome).await;
     }
 
     /// Keeps the request's body where the project says so.

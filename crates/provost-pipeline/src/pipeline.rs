@@ -18,11 +18,12 @@ use crate::{
     record::{Closer, Recorder},
     refusal::Reason,
     run_tree::Path,
+    tool_calls::ToolCalls,
     trace,
 };
 
 /// What a person is told when the ledger cannot be written.
-const LEDGER_DOWN: &str = "Provost cannot write its ledger, so nothing may happen; an operator has to look at `readyz`.";
+pub(crate) const LEDGER_DOWN: &str = "Provost cannot write its ledger, so nothing may happen; an operator has to look at `readyz`.";
 
 /// The pipeline, with everything that a decision needs.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub struct Pipeline {
     pub(crate) limits: Limits,
     pub(crate) purpose: Purpose,
     pub(crate) flood: Flood,
+    pub(crate) tool_calls: Arc<ToolCalls>,
 }
 
 /// What became known about a request before it was admitted or refused.
@@ -129,7 +131,7 @@ impl Pipeline {
         })?;
         let in_flight = InFlight::enter(&caller.live, &self.recorder.clock);
         let action = gateway.classify(ask)?;
-        let decision = self.decide(&caller, &action);
+        let decision = decide(&self.policies, &caller, &action);
         let keeping = self.keeping(&caller)?;
         let intent = intent(&caller, &action, &keeping, decision);
         known.intent = Some(intent.clone());
@@ -142,7 +144,12 @@ impl Pipeline {
             tracing::error!(error = %Causes(&error), "ledger unavailable, action refused");
             return Err(Reason::new(RefusalCode::Unavailable, LEDGER_DOWN));
         }
-        let held = Held { closer: self.closer.clone(), span, _place: (place, in_flight) };
+        let held = Held {
+            closer: self.closer.clone(),
+            tool_calls: Arc::clone(&self.tool_calls),
+            span,
+            _place: (place, in_flight),
+        };
         let permit = Permit::new(id, caller, path, keeping, held);
         permit.keep_request(&action.arguments).await;
         Ok(permit)
@@ -151,18 +158,6 @@ impl Pipeline {
     fn enter(&self, caller: &Caller) -> Result<Path, Reason> {
         let mut state = self.directory.state.write();
         state.tree.enter(&caller.project, &caller.agent, caller.session)
-    }
-
-    fn decide(&self, caller: &Caller, action: &Action) -> Decision {
-        self.policies.current().policies.decide(&Query {
-            agent: &caller.agent,
-            project: &caller.project,
-            plane: action.plane.as_str(),
-            verb: action.verb,
-            resource_kind: action.resource.kind,
-            resource_id: &action.resource.id,
-            context: &action.context,
-        })
     }
 
     /// What is kept of this project's bodies, and under which keys.
@@ -232,7 +227,24 @@ impl Pipeline {
     }
 }
 
-fn intent(caller: &Caller, action: &Action, keeping: &Keeping, decision: Decision) -> Intent {
+pub(crate) fn decide(policies: &PolicyDirectory, caller: &Caller, action: &Action) -> Decision {
+    policies.current().policies.decide(&Query {
+        agent: &caller.agent,
+        project: &caller.project,
+        plane: action.plane.as_str(),
+        verb: action.verb,
+        resource_kind: action.resource.kind,
+        resource_id: &action.resource.id,
+        context: &action.context,
+    })
+}
+
+pub(crate) fn intent(
+    caller: &Caller,
+    action: &Action,
+    keeping: &Keeping,
+    decision: Decision,
+) -> Intent {
     Intent {
         plane: action.plane.as_str().to_owned(),
         verb: action.verb.to_owned(),

@@ -1,6 +1,10 @@
 //! A pipeline's beginning and end: recovery, the tasks beside it, and the way down.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use provost_ledger::{Event, Record, Refused, ServerEvent, Subject};
 use provost_store::{Bodies, Journal, JournalError, MasterKey, Store, StoreError};
@@ -12,6 +16,7 @@ use crate::{
     By, Directory, DirectoryError, LedgerDown, Pipeline, PolicyDirectory, RefusalCode,
     flood::Flood,
     record::{Closer, Recorder},
+    tool_calls::ToolCalls,
 };
 
 /// How often limits of sessions are looked at and policies are looked for.
@@ -105,9 +110,18 @@ impl Pipeline {
         }
         let directory =
             Directory::load(store, recorder.clone(), master, Arc::clone(&policies)).await?;
+        let directory = Arc::new(directory);
+        let closer = Closer::start(recorder.clone(), limits.in_flight_max, tasks, stop.clone());
+        let tool_calls = Arc::new(ToolCalls {
+            directory: Arc::clone(&directory),
+            policies: Arc::clone(&policies),
+            recorder: recorder.clone(),
+            closer: closer.clone(),
+            open: Mutex::default(),
+        });
         let pipeline = Arc::new(Self {
-            directory: Arc::new(directory),
-            closer: Closer::start(recorder.clone(), limits.in_flight_max, tasks, stop.clone()),
+            directory,
+            closer,
             policies,
             recorder,
             bodies,
@@ -115,6 +129,7 @@ impl Pipeline {
             limits,
             purpose,
             flood: Flood::default(),
+            tool_calls,
         });
         if purpose == Purpose::Serve {
             pipeline.record_policies().await?;
@@ -193,6 +208,7 @@ impl Pipeline {
             if let Err(error) = self.reload_policies().await {
                 tracing::error!(error = %Causes(&error), "new policies not in force yet");
             }
+            self.tool_calls.sweep();
             self.note_flood().await;
             offset = self.note_clock_step(offset).await;
         }

@@ -4,11 +4,15 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::ActionId;
+
 /// A kind of traffic. One gateway speaks each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Plane {
     /// Model requests: Anthropic Messages and its relatives.
     Llm,
+    /// Tool calls that a model asks for and a client makes.
+    Tool,
 }
 
 impl Plane {
@@ -16,6 +20,7 @@ impl Plane {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Llm => "llm",
+            Self::Tool => "tool",
         }
     }
 }
@@ -54,7 +59,7 @@ pub enum Value {
     Texts(Vec<String>),
 }
 
-/// Ids the client sent of its own accord: kept on the record, never trusted as identity.
+/// Ids that tie records together: kept on the record, never trusted as identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Correlation {
     /// The client's own session id (`X-Claude-Code-Session-Id`, `metadata.user_id`).
@@ -63,6 +68,10 @@ pub struct Correlation {
     pub subagent: Option<String>,
     /// The client's own request id (`x-client-request-id`).
     pub client_request: Option<String>,
+    /// The tool call's id (`toolu_…`), the same wherever the call is seen.
+    pub tool_use: Option<String>,
+    /// The model request in whose answer the tool call was asked for.
+    pub asked_in: Option<ActionId>,
 }
 
 /// One thing an agent asks to do.

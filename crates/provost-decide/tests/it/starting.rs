@@ -64,7 +64,7 @@ fn the_commented_examples_compile() {
         file.text = uncommented.collect::<Vec<_>>().join("\n");
     }
     let policies = Policies::compile(&files).unwrap();
-    assert_eq!(policies.len(), 3, "the guard rail and two examples");
+    assert_eq!(policies.len(), 7, "five guard rails and two examples");
     assert!(policies.lint().is_empty(), "{:?}", policies.lint());
 }
 

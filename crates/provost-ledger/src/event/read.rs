@@ -69,6 +69,8 @@ fn intent(intent: wire::Intent<'_>) -> Result<Intent, DecodeError> {
             client_session: intent.correlation.client_session.map(Text::into_owned),
             subagent: intent.correlation.subagent.map(Text::into_owned),
             client_request: intent.correlation.client_request.map(Text::into_owned),
+            tool_use: intent.correlation.tool_use.map(Text::into_owned),
+            asked_in: optional("asked_in", intent.correlation.asked_in.as_ref())?,
         },
         arguments: optional("arguments", intent.arguments.as_ref())?,
         argument_bytes: intent.argument_bytes,

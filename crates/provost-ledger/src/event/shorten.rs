@@ -77,6 +77,7 @@ impl Limits {
         self.texts(&mut intent.correlation.client_request);
         self.texts(&mut intent.correlation.client_session);
         self.texts(&mut intent.correlation.subagent);
+        self.texts(&mut intent.correlation.tool_use);
         intent.decision.policies.truncate(self.items_max);
         self.texts(&mut intent.decision.policies);
         self.map(&mut intent.context, |value| match value {

@@ -79,11 +79,15 @@ pub(super) enum Value<'a> {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Correlation<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked_in: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) client_request: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) client_session: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) subagent: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tool_use: Option<Text<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -56,6 +56,8 @@ fn intent(intent: &Intent) -> wire::Intent<'_> {
         arguments: intent.arguments.as_ref().map(shown),
         context: intent.context.iter().map(|(name, it)| (text(name), value(it))).collect(),
         correlation: wire::Correlation {
+            asked_in: intent.correlation.asked_in.as_ref().map(shown),
+            tool_use: intent.correlation.tool_use.as_deref().map(Cow::Borrowed),
             client_request: intent.correlation.client_request.as_deref().map(Cow::Borrowed),
             client_session: intent.correlation.client_session.as_deref().map(Cow::Borrowed),
             subagent: intent.correlation.subagent.as_deref().map(Cow::Borrowed),

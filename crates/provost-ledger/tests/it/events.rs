@@ -195,6 +195,8 @@ fn too_long() -> Vec<Event> {
         client_session: Some(long.clone()),
         subagent: Some(long.clone()),
         client_request: Some(long.clone()),
+        tool_use: Some(long.clone()),
+        asked_in: None,
     };
     intent.decision.reason = long.clone();
     intent.decision.policies = wide.iter().map(|id| PolicyId(id.as_str().into())).collect();

@@ -46,6 +46,8 @@ fn subject() -> BoxedStrategy<Subject> {
 fn intent() -> BoxedStrategy<Intent> {
     let context = prop::collection::btree_map("[ -~]{0,8}", value(), 0..6);
     let correlation = (option::of(text()), option::of(text()), option::of(text()));
+    let call = (option::of(text()), option::of(any::<u128>()));
+    let correlation = (correlation, call);
     let ours = (text(), text(), text(), text());
     (ours, context, correlation, digest(), integer(), credential(), decision())
         .prop_map(
@@ -57,9 +59,14 @@ fn intent() -> BoxedStrategy<Intent> {
                     resource_id: ours.3,
                     context: context.into_iter().collect(),
                     correlation: Correlation {
-                        client_session: correlation.0,
-                        subagent: correlation.1,
-                        client_request: correlation.2,
+                        client_session: correlation.0.0,
+                        subagent: correlation.0.1,
+                        client_request: correlation.0.2,
+                        tool_use: correlation.1.0,
+                        asked_in: correlation
+                            .1
+                            .1
+                            .map(|id| ActionId::new(uuid::Uuid::from_u128(id))),
                     },
                     arguments: Some(arguments),
                     argument_bytes,

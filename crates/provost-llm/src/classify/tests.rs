@@ -167,6 +167,7 @@ fn correlation_is_kept_where_it_prints() {
             client_session: owned(client_session),
             subagent: owned(subagent),
             client_request: owned(client_request),
+            ..Correlation::default()
         };
         assert_eq!(post("/v1/messages", NAMED, headers).correlation, want, "{headers:?}");
     }

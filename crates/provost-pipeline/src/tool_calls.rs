@@ -1,0 +1,168 @@
+//! Tool calls: decided when the model asks for them, closed when their results come back.
+//!
+//! A tool call is an action of its own, inside a model request's: the client makes it, so what
+//! the pipeline can do is decide before the client hears of it, and record what it says came
+//! of it. A call that is allowed stays open until its result is seen, its session ends, or the
+//! next start finds it without an outcome.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use provost_ledger::{Intent, Record, Refused};
+use provost_types::{Action, ActionId, Causes, Outcome, SessionId, Status, Verdict};
+
+use crate::{
+    Caller, Directory, PolicyDirectory, Refusal, RefusalCode,
+    permit::Keeping,
+    pipeline::{LEDGER_DOWN, decide, intent},
+    record::{Closer, Recorder},
+    refusal::Reason,
+    trace,
+};
+
+/// Most calls of one process that are open at once. Ours: an agent has a handful.
+const OPEN_MAX: usize = 65_536;
+
+/// Decides tool calls and remembers those that are open.
+#[derive(Debug)]
+pub(crate) struct ToolCalls {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) policies: Arc<PolicyDirectory>,
+    pub(crate) recorder: Recorder,
+    pub(crate) closer: Closer,
+    pub(crate) open: Mutex<HashMap<Key, Open>>,
+}
+
+/// A session's tool call, by the id the model gave it.
+pub(crate) type Key = (SessionId, String);
+
+/// A call that was allowed and whose result was not seen yet.
+#[derive(Debug)]
+pub(crate) struct Open {
+    caller: Caller,
+    action: ActionId,
+}
+
+impl ToolCalls {
+    /// Decides one call and records the decision; the call may be made if this succeeds.
+    ///
+    /// `call.correlation.tool_use` names it. A call that is open already under that name is
+    /// decided and recorded again: two calls of one name are two calls.
+    pub(crate) async fn decide(
+        &self,
+        caller: &Caller,
+        keeping: &Keeping,
+        call: &Action,
+    ) -> Result<ActionId, Refusal> {
+        let action = ActionId::generate();
+        let decision = decide(&self.policies, caller, call);
+        let intent = intent(caller, call, keeping, decision);
+        match self.admit(caller, action, &intent).await {
+            Ok(()) => {
+                metrics::counter!("provost_tool_calls_total", "result" => "allowed")
+                    .increment(1);
+                self.keep(caller, action, call);
+                Ok(action)
+            }
+            Err(reason) => {
+                metrics::counter!("provost_tool_calls_total", "result" => reason.code.as_str())
+                    .increment(1);
+                Err(self.refuse(caller, action, intent, reason).await)
+            }
+        }
+    }
+
+    async fn admit(
+        &self,
+        caller: &Caller,
+        action: ActionId,
+        intent: &Intent,
+    ) -> Result<(), Reason> {
+        let entered = {
+            let mut state = self.directory.state.write();
+            state.tree.enter(&caller.project, &caller.agent, caller.session)
+        };
+        entered?;
+        if intent.decision.verdict == Verdict::Deny {
+            return Err(Reason::new(RefusalCode::Denied, intent.decision.reason.clone()));
+        }
+        if self.open().len() >= OPEN_MAX {
+            return Err(Reason::new(RefusalCode::Busy, "too many tool calls wait for results"));
+        }
+        let record = Record::Intent(intent.clone());
+        match self.recorder.record(caller.subject(action), record).await {
+            Ok(_position) => Ok(()),
+            Err(error) => {
+                tracing::error!(%action, error = %Causes(&error), "ledger unavailable, tool call refused");
+                Err(Reason::new(RefusalCode::Unavailable, LEDGER_DOWN))
+            }
+        }
+    }
+
+    fn keep(&self, caller: &Caller, action: ActionId, call: &Action) {
+        let Some(tool_use) = call.correlation.tool_use.clone() else { return };
+        let open = Open { caller: caller.clone(), action };
+        let before = self.open().insert((caller.session, tool_use), open);
+        if let Some(before) = before {
+            let why = "another tool call of the same id was asked for before its result came";
+            self.abandon(&before, why);
+        }
+    }
+
+    async fn refuse(
+        &self,
+        caller: &Caller,
+        action: ActionId,
+        intent: Intent,
+        reason: Reason,
+    ) -> Refusal {
+        let refusal = reason.about(action);
+        trace::refused(&refusal, Some(caller));
+        let record = Record::Refusal(Refused {
+            code: refusal.code.as_str().to_owned(),
+            reason: refusal.message.clone(),
+            credential: Some(caller.credential),
+            intent: Some(intent),
+        });
+        // The ledger being down is why this one is refused: there is nothing to try.
+        if refusal.code != RefusalCode::Unavailable
+            && let Err(error) = self.recorder.record(caller.subject(action), record).await
+        {
+            tracing::error!(%action, error = %Causes(&error), "refused tool call not recorded");
+        }
+        refusal
+    }
+
+    /// Records what came of an open call. Nothing if no such call is open: the result of one
+    /// that was closed before, which a conversation repeats with every request.
+    pub(crate) async fn conclude(&self, caller: &Caller, tool_use: &str, outcome: Outcome) {
+        let key = (caller.session, tool_use.to_owned());
+        let Some(open) = self.open().remove(&key) else { return };
+        self.closer.conclude(&open.caller, open.action, outcome).await;
+    }
+
+    /// Closes the open calls of sessions that are over.
+    pub(crate) fn sweep(&self) {
+        let over: Vec<Open> = {
+            let state = self.directory.state.read();
+            let mut open = self.open();
+            open.extract_if(|(session, _), _| !state.sessions.contains_key(session))
+                .map(|(_, open)| open)
+                .collect()
+        };
+        for open in over {
+            self.abandon(&open, "its session ended before its result was seen");
+        }
+    }
+
+    fn abandon(&self, open: &Open, why: &str) {
+        let outcome = Outcome::because(Status::Unknown, why);
+        self.closer.conclude_later(&open.caller, open.action, outcome);
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
