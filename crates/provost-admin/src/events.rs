@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, extract::State};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use provost_api::{ActionEvents, Bodies, Checkpoint, Event, EventPage, EventQuery, Proof};
-use provost_store::EventFilter;
 use provost_types::ActionId;
 
 use crate::{
     App,
     error::ApiError,
-    extract::{Asked, Named, limit, parsed_if},
+    extract::{Asked, Named, limit},
     ledger::{Entry, Found, LedgerReadError, decode},
+    search::Search,
     who::Who,
 };
 
@@ -23,20 +23,21 @@ const WAIT_SECONDS_MAX: u32 = 30;
 ///
 /// # Errors
 ///
-/// - 400 `malformed`: a filter; `invalid`: a limit.
+/// - 400 `malformed`, `invalid`: a filter or a limit, by its name.
 /// - 503 `ledger-unavailable`, `database-unavailable`.
 pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Asked(asked): Asked<EventQuery>,
 ) -> Result<Json<EventPage>, ApiError> {
-    let (filter, limit, wait) = (filter(&asked)?, limit(asked.limit)?, wait(&asked)?);
+    let (search, limit, wait) = (Search::read(&asked)?, limit(asked.limit)?, wait(&asked)?);
     let found = if asked.newest == Some(true) {
-        app.ledger.newest(&filter, limit).await?
+        app.ledger.newest(&search, limit).await?
     } else {
-        app.ledger.oldest(&filter, limit).await?
+        app.ledger.oldest(&search, limit).await?
     };
-    let found = if found.entries.is_empty() && !wait.is_zero() {
-        first_behind(&app, &filter, found.next, limit, wait).await?
+    let is_at_end = found.next >= app.ledger.journal.size();
+    let found = if found.entries.is_empty() && is_at_end && !wait.is_zero() {
+        first_behind(&app, &search, found.next, limit, wait).await?
     } else {
         found
     };
@@ -124,7 +125,7 @@ pub(crate) async fn checkpoint(
 /// Waits for an entry that fits, from `next` on; gives none if there is none in time.
 async fn first_behind(
     app: &App,
-    filter: &EventFilter,
+    search: &Search,
     mut next: u64,
     limit: u32,
     wait: Duration,
@@ -134,9 +135,10 @@ async fn first_behind(
     tokio::pin!(late);
     loop {
         grown.mark_unchanged();
-        let found = app.ledger.scan(filter, next, limit).await?;
+        let found = app.ledger.scan(search, next, limit).await?;
         next = found.next;
-        if !found.entries.is_empty() {
+        // A scan that ends before the ledger does is over for this call: the caller goes on.
+        if !found.entries.is_empty() || next < app.ledger.journal.size() {
             return Ok(found);
         }
         tokio::select! {
@@ -146,22 +148,6 @@ async fn first_behind(
             changed = grown.changed() => if changed.is_err() { return Ok(found) },
         }
     }
-}
-
-fn filter(asked: &EventQuery) -> Result<EventFilter, ApiError> {
-    const KINDS: [&str; 6] = ["intent", "outcome", "refusal", "admin", "session", "server"];
-    if asked.kind.as_deref().is_some_and(|kind| !KINDS.contains(&kind)) {
-        let problem = "use intent, outcome, refusal, admin, session or server";
-        return Err(ApiError::Invalid { field: "kind", problem });
-    }
-    Ok(EventFilter {
-        agent: parsed_if(asked.agent.as_deref())?,
-        project: parsed_if(asked.project.as_deref())?,
-        session: parsed_if(asked.session.as_deref())?,
-        kind: asked.kind.clone(),
-        from: asked.after.map(|after| after.saturating_add(1)),
-        before: None,
-    })
 }
 
 fn wait(asked: &EventQuery) -> Result<Duration, ApiError> {

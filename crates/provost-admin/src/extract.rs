@@ -94,6 +94,17 @@ pub(crate) fn parsed_if<T: FromStr<Err: Display>>(
     text.map(parsed).transpose()
 }
 
+/// The same; an error names the field.
+pub(crate) fn parsed_in<T: FromStr<Err: Display>>(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, ApiError> {
+    let parse = |text: &str| {
+        text.parse().map_err(|error| ApiError::malformed(format!("{field}: {error}")))
+    };
+    text.map(parse).transpose()
+}
+
 /// How many items a page may have: 1 to 1,000; 100 unless told.
 pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked.unwrap_or(100) {

@@ -9,8 +9,19 @@ use provost_store::{
 use provost_types::{ActionId, ProjectName};
 use tokio::task::JoinError;
 
+use crate::search::Search;
+
 /// Most entries read from the journal at once.
 const BATCH_MAX: usize = 1_000;
+
+/// Most entries that one call reads in search of those that fit, so that it ends in time.
+const ENTRIES_MAX: usize = 20_000;
+
+/// Most rows of the index that one call searches, for the same reason.
+const POSITIONS_MAX: u64 = 1 << 20;
+
+/// Most entries whose positions are fetched at once in search of a text.
+const CANDIDATES_MAX: u32 = 1_000;
 
 /// Most bytes of entries in one page, unless its first entry alone has more.
 const PAGE_BYTES_MAX: usize = 4 << 20;
@@ -79,42 +90,43 @@ pub(crate) struct Inclusion {
 }
 
 impl LedgerReader {
-    /// The first `limit` entries that fit, from `filter.from` on.
+    /// The first `limit` entries that fit, from `filter.from` on; fewer where a page or a
+    /// call's share of work ends.
     pub(crate) async fn oldest(
         &self,
-        filter: &EventFilter,
+        search: &Search,
         limit: u32,
     ) -> Result<Found, LedgerReadError> {
-        if is_open(filter) {
-            return self.scan(filter, filter.from.unwrap_or_default(), limit).await;
+        let from = search.filter.from.unwrap_or_default();
+        if search.filter.is_open() {
+            return self.scan(search, from, limit).await;
         }
         let indexed = self.store.indexed_up_to().await?;
-        let positions = self.store.events(filter, Order::OldestFirst, limit).await?;
-        let mut entries = self.at(&positions).await?;
-        if let Some(last) = entries.last()
-            && (count(&entries) >= limit || entries.len() < positions.len())
-        {
-            let next = last.position.saturating_add(1);
-            return Ok(Found { entries, next });
+        let share = if search.filter.is_searching() { POSITIONS_MAX } else { u64::MAX };
+        let end = indexed.min(from.saturating_add(share));
+        let mut found = self.by_index(search, end, limit).await?;
+        if found.next < indexed || is_full(&found, limit) {
+            return Ok(found);
         }
-        let next = filter.from.unwrap_or_default().max(indexed);
-        let behind = self.scan(filter, next, limit.saturating_sub(count(&entries))).await?;
-        entries.extend(behind.entries);
-        Ok(Found { entries, next: behind.next })
+        let wanted = limit.saturating_sub(count(&found.entries));
+        let behind = self.scan(search, found.next, wanted).await?;
+        found.entries.extend(behind.entries);
+        Ok(Found { next: behind.next, ..found })
     }
 
-    /// The last `limit` entries that fit.
+    /// The last `limit` entries that fit; the search has no text.
     pub(crate) async fn newest(
         &self,
-        filter: &EventFilter,
+        search: &Search,
         limit: u32,
     ) -> Result<Found, LedgerReadError> {
+        let filter = &search.filter;
         let indexed = self.store.indexed_up_to().await?;
         let positions = self.store.events(filter, Order::NewestFirst, limit).await?;
         let mut entries: VecDeque<_> = self.at(&positions).await?.into_iter().rev().collect();
         let mut next = filter.from.unwrap_or_default().max(indexed);
         loop {
-            let found = self.scan(filter, next, limit).await?;
+            let found = self.scan(search, next, limit).await?;
             entries.extend(found.entries);
             while count(entries.make_contiguous()) > limit {
                 entries.pop_front();
@@ -126,22 +138,61 @@ impl LedgerReader {
         }
     }
 
-    /// The first `limit` entries that fit, from `from` on, read without the index.
+    /// The first `limit` entries that fit among those before `end`, which all have rows.
+    async fn by_index(
+        &self,
+        search: &Search,
+        end: u64,
+        limit: u32,
+    ) -> Result<Found, LedgerReadError> {
+        let mut found = Found { entries: Vec::new(), next: search.filter.from.unwrap_or(0) };
+        let mut looked_at = 0_usize;
+        while found.next < end {
+            let filter = EventFilter {
+                from: Some(found.next),
+                before: Some(end),
+                ..search.filter.clone()
+            };
+            let wanted = match search.text {
+                Some(_) => CANDIDATES_MAX,
+                None => limit.saturating_sub(count(&found.entries)),
+            };
+            let positions = self.store.events(&filter, Order::OldestFirst, wanted).await?;
+            for &position in &positions {
+                let read = self.journal.read(position, 1).await?;
+                let fitting = read.into_iter().filter(|entry| search.has_text(entry));
+                found.entries.extend(fitting.map(|bytes| Entry { position, bytes }));
+                found.next = position.saturating_add(1);
+                looked_at = looked_at.saturating_add(1);
+                if is_full(&found, limit) || looked_at >= ENTRIES_MAX {
+                    return Ok(found);
+                }
+            }
+            if count(&positions) < wanted {
+                found.next = end;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first `limit` entries that fit, from `from` on, read without the index; fewer
+    /// where a page or a call's share of work ends.
     pub(crate) async fn scan(
         &self,
-        filter: &EventFilter,
+        search: &Search,
         from: u64,
         limit: u32,
     ) -> Result<Found, LedgerReadError> {
         let mut found = Found { entries: Vec::new(), next: from };
-        while count(&found.entries) < limit && size(&found.entries) < PAGE_BYTES_MAX {
+        let end = from.saturating_add(ENTRIES_MAX as u64);
+        while !is_full(&found, limit) && found.next < end {
             let batch = self.journal.read(found.next, BATCH_MAX).await?;
             if batch.is_empty() {
                 break;
             }
             for bytes in batch {
                 let position = found.next;
-                if fits(filter, position, &bytes)? {
+                if search.fits(position, &bytes)? {
                     found.entries.push(Entry { position, bytes });
                 }
                 found.next = position.saturating_add(1);
@@ -229,25 +280,12 @@ pub(crate) fn decode(position: u64, bytes: &[u8]) -> Result<Event, LedgerReadErr
     Event::decode(bytes).map_err(|source| LedgerReadError::Entry { position, source })
 }
 
-fn is_open(filter: &EventFilter) -> bool {
-    let EventFilter { agent, project, session, kind, from: _, before: _ } = filter;
-    agent.is_none() && project.is_none() && session.is_none() && kind.is_none()
+fn is_full(found: &Found, limit: u32) -> bool {
+    count(&found.entries) >= limit || size(&found.entries) >= PAGE_BYTES_MAX
 }
 
-fn fits(filter: &EventFilter, position: u64, bytes: &[u8]) -> Result<bool, LedgerReadError> {
-    if is_open(filter) {
-        return Ok(true);
-    }
-    let event = decode(position, bytes)?;
-    let subject = &event.subject;
-    Ok((filter.agent.is_none() || filter.agent == subject.agent)
-        && (filter.project.is_none() || filter.project == subject.project)
-        && (filter.session.is_none() || filter.session == subject.session)
-        && filter.kind.as_deref().is_none_or(|kind| kind == event.kind()))
-}
-
-fn count(entries: &[Entry]) -> u32 {
-    u32::try_from(entries.len()).unwrap_or(u32::MAX)
+fn count<T>(all: &[T]) -> u32 {
+    u32::try_from(all.len()).unwrap_or(u32::MAX)
 }
 
 fn size(entries: &[Entry]) -> usize {

@@ -25,15 +25,45 @@ pub struct EventQuery {
     /// Only events about this session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// Only events of this kind: `intent`, `outcome`, `refusal`, `admin`, `session`, `server`.
+    /// Only events of this kind, one of [`EVENT_KINDS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Only events of this action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Only what was asked of this plane: intents and refusals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<String>,
+    /// Only intents with this verdict (`allow`), outcomes with this status (`succeeded`,
+    /// `failed`, `aborted`, `unknown`) or refusals with this code (such as `denied`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Only events about something with this text in its name, of which the first 200
+    /// characters count: `Llm::Model::"claude-sonnet-5"`, or of what people do the subject,
+    /// such as `agent/invoice-bot`. A to Z in either case are the same. 1 to 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Only events recorded at this time or later, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Only events recorded before this time, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Only events with this text anywhere in their entry. A to Z in either case are the
+    /// same. 1 to 200 characters. Not together with `newest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// How long to wait if there is none yet: 0 (the default) to 30. Unit: seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<u32>,
 }
 
-/// One page of events.
+/// Every [`Event::kind`].
+pub const EVENT_KINDS: [&str; 6] =
+    ["intent", "outcome", "refusal", "admin", "session", "server"];
+
+/// One page of events. A page ends at its limit, at 4 MiB, or where enough was searched for
+/// one call; so there is more wherever `after` is not `size - 1`, even behind an empty page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPage {
     /// The events, oldest first.
@@ -51,8 +81,7 @@ pub struct Event {
     pub index: u64,
     /// When it was recorded: the entry's `at_us`.
     pub at: String,
-    /// `intent`, `outcome`, `refusal`, `admin`, `session` or `server`: the key of the entry's
-    /// `record`.
+    /// One of [`EVENT_KINDS`]: the key of the entry's `record`.
     pub kind: String,
     /// The fields of the ledger entry, as they were recorded.
     #[serde(flatten)]

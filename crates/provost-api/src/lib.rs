@@ -15,7 +15,9 @@ mod sensitive;
 mod sessions;
 
 pub use error::ErrorBody;
-pub use events::{ActionEvents, Bodies, Checkpoint, Event, EventPage, EventQuery, Proof};
+pub use events::{
+    ActionEvents, Bodies, Checkpoint, EVENT_KINDS, Event, EventPage, EventQuery, Proof,
+};
 pub use identities::{
     Agent, Human, IssuedKey, IssuedToken, Key, Me, NewAgent, NewHuman, NewKey, NewProject,
     Project, RotateKey,

@@ -11,6 +11,7 @@ mod columns;
 mod connect;
 mod credentials;
 mod error;
+mod event_filter;
 mod filter;
 mod humans;
 mod index;
@@ -28,7 +29,8 @@ use tokio::sync::Mutex;
 pub use check::IndexFault;
 pub use connect::sqlite_url;
 pub use error::{ConnectError, StoreError, Unavailable};
-pub use index::{CheckpointRow, EventFilter, Order};
+pub use event_filter::EventFilter;
+pub use index::{CheckpointRow, Order};
 pub use rows::{
     AgentRow, BodyMode, BodyModeError, CredentialRow, Holder, HumanRow, ProjectRow,
     RunStateRow, SessionRow,

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use insta::assert_snapshot;
-use provost_api::{EventPage, Proof};
+use provost_api::{Event, EventPage, Proof};
 use provost_ledger::{Checkpoint, Hash, leaf_hash, verify_inclusion};
 
 use super::harness::{Caller, Server};
@@ -59,8 +59,15 @@ async fn pages_join_up_with_and_without_the_index() {
         if is_indexed {
             server.index().await;
         }
-        for query in ["", "kind=admin", "kind=session", "agent=invoice-bot", "project=finance"]
-        {
+        for query in [
+            "",
+            "kind=admin",
+            "kind=session",
+            "agent=invoice-bot",
+            "project=finance",
+            "resource=AGENT/",
+            "since=2026-11-25T01:00:00%2b01:00",
+        ] {
             let whole = page(&server, &format!("{query}&limit=1000")).await;
             assert_eq!(whole.after, Some(whole.size - 1), "query = {query:?}");
             let (mut joined, mut after) = (Vec::new(), None);
@@ -78,6 +85,53 @@ async fn pages_join_up_with_and_without_the_index() {
             let newest = page(&server, &format!("{query}&limit=2&newest=true")).await;
             let want = joined.len().saturating_sub(2);
             assert_eq!(indices(&newest), joined[want..], "query = {query:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_found_with_and_without_the_index() {
+    let server = Server::start().await;
+    let denied = server.act("claude-forbidden-1").await;
+    server.advance(60);
+    server.act("claude-sonnet-5").await;
+    let all = page(&server, "limit=1000").await;
+    let of = |fits: &dyn Fn(&Event) -> bool| -> Vec<u64> {
+        all.events.iter().filter(|event| fits(event)).map(|event| event.index).collect()
+    };
+    let record = |event: &Event, pointer: &str| -> String {
+        let found = event.entry["record"].pointer(pointer);
+        found.and_then(|found| found.as_str()).unwrap_or_default().to_owned()
+    };
+    let late = of(&|event| event.at.as_str() >= "2026-11-25T00:01:00");
+    let early = of(&|event| event.at.as_str() < "2026-11-25T00:01:00");
+    assert!(!late.is_empty() && !early.is_empty());
+    let action = format!("action={denied}");
+    for (query, want) in [
+        (action.as_str(), of(&|event| event.entry["subject"]["action"] == denied.as_str())),
+        ("result=denied", of(&|event| record(event, "/refusal/code") == "denied")),
+        ("result=allow", of(&|event| event.kind == "intent")),
+        ("result=succeeded", of(&|event| event.kind == "outcome")),
+        ("result=deny", Vec::new()),
+        ("plane=llm", of(&|event| matches!(event.kind.as_str(), "intent" | "refusal"))),
+        ("resource=FORBIDDEN", of(&|event| event.kind == "refusal")),
+        ("since=2026-11-25T00:01:00Z", late.clone()),
+        ("until=2026-11-25T00:01:00Z", early.clone()),
+        ("since=2026-11-25T00:01:00Z&until=2026-11-25T00:01:00.000001Z", late),
+        ("until=2026-11-25T02:01:00%2b02:00&text=%7b", early),
+        ("text=Claude-FORBIDDEN", of(&|event| event.kind == "refusal")),
+        ("text=Claude&kind=intent", of(&|event| event.kind == "intent")),
+        ("text=nothing+like+it", Vec::new()),
+    ] {
+        for is_indexed in [false, true] {
+            if is_indexed {
+                server.index().await;
+            } else {
+                server.app.ledger.store.clear_index().await.unwrap();
+            }
+            let found = page(&server, query).await;
+            assert_eq!(indices(&found), want, "query = {query}, indexed = {is_indexed}");
+            assert_eq!(found.after, Some(found.size - 1), "query = {query}");
         }
     }
 }

@@ -11,7 +11,7 @@ async fn the_set_in_force_and_the_one_that_was_refused() {
     assert_snapshot!(says().await, @r#"
         200 {
           "version": "sha256:*",
-          "count": 4,
+          "count": 9,
           "files": [
             {
               "name": "base.cedar"
@@ -29,7 +29,7 @@ async fn the_set_in_force_and_the_one_that_was_refused() {
     assert_snapshot!(says().await, @r#"
         200 {
           "version": "sha256:*",
-          "count": 4,
+          "count": 9,
           "files": [
             {
               "name": "base.cedar"

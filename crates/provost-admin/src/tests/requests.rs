@@ -23,6 +23,12 @@ async fn malformed_requests_say_what_is_wrong() {
     assert_snapshot!(says("GET", "/v1/sessions?limit=0", "").await, @r#"400 {"code":"invalid","message":"limit: use 1 to 1,000"}"#);
     assert_snapshot!(says("GET", "/v1/sessions?agnt=x", "").await, @r#"400 {"code":"malformed","message":"Failed to deserialize query string: agnt: unknown field `agnt`, expected one of `agent`, `project`, `before`, `limit`"}"#);
     assert_snapshot!(says("GET", "/v1/events?kind=none", "").await, @r#"400 {"code":"invalid","message":"kind: use intent, outcome, refusal, admin, session or server"}"#);
+    assert_snapshot!(says("GET", "/v1/events?since=14:00", "").await, @r#"400 {"code":"invalid","message":"since: use an RFC 3339 time from 1970 on, such as 2026-11-25T14:00:00Z"}"#);
+    assert_snapshot!(says("GET", "/v1/events?since=2026-11-25T14:00:00Z&until=2026-11-25T15:00:00%2b01:00", "").await, @r#"400 {"code":"invalid","message":"until: use a time after that of `since`"}"#);
+    assert_snapshot!(says("GET", "/v1/events?action=act_1", "").await, @r#"400 {"code":"malformed","message":"action: `act_1` is not an id of the form `act_<32 hexadecimal digits>`"}"#);
+    assert_snapshot!(says("GET", "/v1/events?result=not%20one", "").await, @r#"400 {"code":"invalid","message":"result: use one word of up to 64 letters, digits and hyphens"}"#);
+    assert_snapshot!(says("GET", "/v1/events?resource=", "").await, @r#"400 {"code":"invalid","message":"resource: use 1 to 200 characters"}"#);
+    assert_snapshot!(says("GET", "/v1/events?text=a&newest=true", "").await, @r#"400 {"code":"invalid","message":"newest: cannot be combined with `text`: leave one of them out"}"#);
     assert_snapshot!(says("GET", "/v1/events?wait=31", "").await, @r#"400 {"code":"invalid","message":"wait: use 0 to 30 seconds"}"#);
     assert_snapshot!(says("GET", "/v1/events/-1/proof", "").await, @r#"400 {"code":"malformed","message":"in the path: invalid digit found in string"}"#);
     assert_snapshot!(says("GET", "/v1/actions/act_1", "").await, @r#"400 {"code":"malformed","message":"in the path: `act_1` is not an id of the form `act_<32 hexadecimal digits>`"}"#);

@@ -18,6 +18,9 @@ use super::{
 /// Events a block holds: as many as a bundle of entries.
 pub(super) const BLOCK_LEN: i64 = TILE_WIDTH as i64;
 
+/// Events searched at once where no list of blocks leads to them.
+const STRETCH_LEN: i64 = 65_536;
+
 /// Most blocks whose numbers are fetched at once.
 const BLOCKS_MAX: u32 = 64;
 
@@ -62,30 +65,6 @@ pub(super) fn mentions(rows: &[EventRow]) -> Vec<Mention> {
     seen.into_iter().map(mention).collect()
 }
 
-impl EventFilter {
-    /// The word of the filter that fewest events bear; none if nearly every event may fit.
-    fn word(&self) -> Option<String> {
-        let rare = self.kind.as_deref().filter(|kind| !COMMON_KINDS.contains(kind));
-        self.session
-            .map(|id| format!("session/{id}"))
-            .or_else(|| rare.map(|kind| format!("kind/{}", columns::text(kind))))
-            .or_else(|| self.agent.as_ref().map(|name| format!("agent/{name}")))
-            .or_else(|| self.project.as_ref().map(|name| format!("project/{name}")))
-    }
-
-    /// The events that fit in a range of positions, `limit` at most.
-    fn select(&self, (from, before): (i64, i64)) -> Filter {
-        let mut select = Filter::new("SELECT position FROM event WHERE TRUE");
-        select.text("agent =", self.agent.as_ref());
-        select.text("project =", self.project.as_ref());
-        select.text("session =", self.session);
-        select.text("kind =", self.kind.as_deref().map(columns::text));
-        select.number("position >=", Some(from));
-        select.number("position <", Some(before));
-        select
-    }
-}
-
 impl Store {
     /// Positions of at most `limit` entries that fit.
     ///
@@ -98,12 +77,14 @@ impl Store {
         order: Order,
         limit: u32,
     ) -> Result<Vec<u64>, StoreError> {
-        let mut range = (
-            filter.from.map_or(0, columns::count),
-            filter.before.map_or(i64::MAX, columns::count),
-        );
-        let Some(word) = filter.word() else {
-            return self.events_within(filter, range, order, limit).await;
+        let mut range = filter.range();
+        let word = match filter.word() {
+            // One action's events are found by the action's own index.
+            Some(word) if filter.action.is_none() => word,
+            _ if filter.is_searching() => {
+                return self.events_by_stretch(filter, range, order, limit).await;
+            }
+            _ => return self.events_within(filter, range, order, limit).await,
         };
         let mut found = Vec::new();
         loop {
@@ -128,6 +109,39 @@ impl Store {
         }
     }
 
+    /// Searches all events, a stretch at a time: a search through millions would outlast the
+    /// wait for an answer.
+    async fn events_by_stretch(
+        &self,
+        filter: &EventFilter,
+        mut range: (i64, i64),
+        order: Order,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError> {
+        range.1 = range.1.min(columns::count(self.indexed_up_to().await?));
+        let mut found = Vec::new();
+        while range.0 < range.1 {
+            let wanted = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
+            if wanted == 0 {
+                break;
+            }
+            let stretch = match order {
+                Order::OldestFirst => {
+                    (range.0, range.1.min(range.0.saturating_add(STRETCH_LEN)))
+                }
+                Order::NewestFirst => {
+                    (range.0.max(range.1.saturating_sub(STRETCH_LEN)), range.1)
+                }
+            };
+            found.extend(self.events_within(filter, stretch, order, wanted).await?);
+            match order {
+                Order::OldestFirst => range.0 = stretch.1,
+                Order::NewestFirst => range.1 = stretch.0,
+            }
+        }
+        Ok(found)
+    }
+
     async fn events_within(
         &self,
         filter: &EventFilter,
@@ -139,7 +153,7 @@ impl Store {
             Order::OldestFirst => "ORDER BY position",
             Order::NewestFirst => "ORDER BY position DESC",
         };
-        let select = filter.select(range).into_statement(order, limit);
+        let select = filter.select(range, &self.0.backend).into_statement(order, limit);
         let rows = self.read("list events", select).await?;
         read_all("event", &rows, |row| row.count("position"))
     }

@@ -45,6 +45,13 @@ impl Filter {
         }
     }
 
+    /// Adds the condition `before text after`: a call that has the text as its last argument.
+    pub(super) fn call(&mut self, before: &'static str, text: String, after: &'static str) {
+        self.and(before);
+        self.value(Value::Text(text));
+        self.text.push_str(after);
+    }
+
     /// Ends with `order` and at most `limit` rows.
     pub(super) fn into_statement(
         mut self,

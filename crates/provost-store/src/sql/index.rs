@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use provost_ledger::Brief;
-use provost_types::{ActionId, AgentName, ProjectName, SessionId};
+use provost_types::ActionId;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
 use super::{
@@ -16,23 +16,6 @@ use super::{
 /// Most rows one `INSERT` writes. With 11 columns well below SQLite's limit of 32,766
 /// arguments and PostgreSQL's of 65,535. A power of two: see [`batches`].
 const ROWS_MAX: usize = 256;
-
-/// Which events to list. Every field that is there must fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventFilter {
-    /// Only this agent's.
-    pub agent: Option<AgentName>,
-    /// Only this project's.
-    pub project: Option<ProjectName>,
-    /// Only this session's.
-    pub session: Option<SessionId>,
-    /// Only of this kind, as [`provost_ledger::Event::kind`] says it.
-    pub kind: Option<String>,
-    /// Only those from this position on, itself included.
-    pub from: Option<u64>,
-    /// Only those before this position.
-    pub before: Option<u64>,
-}
 
 /// Which end of a list comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

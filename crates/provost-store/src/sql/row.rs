@@ -50,6 +50,12 @@ impl EventRow {
         }
     }
 
+    /// What the event is about.
+    pub(super) fn resource(&self) -> Option<&str> {
+        let [.., resource, _] = &self.texts;
+        resource.as_deref()
+    }
+
     /// The row for `event` at `position`, by the way that trusts nothing.
     pub(super) fn new(position: u64, event: &Event) -> Self {
         let subject = &event.subject;

@@ -9,6 +9,8 @@ mod database;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod filter;
+#[cfg(test)]
 mod index;
 #[cfg(test)]
 mod journal;
