@@ -7,9 +7,11 @@ mod demo;
 mod env;
 mod human;
 mod init;
+mod period;
 mod policy;
 mod project;
 mod reference;
+mod replay;
 mod run;
 mod secret;
 mod serve;
@@ -60,6 +62,8 @@ Examples:
   provost serve
   provost run --agent invoice-bot -- claude -p 'Which invoices are overdue?'
   provost session list
+  provost replay ses_…
+  provost audit query --agent invoice-bot --from 14:00 --to 14:30
   provost audit verify
 
 A person's token is read from PROVOST_TOKEN. Without one, whoever may open the data
@@ -141,6 +145,7 @@ enum Command {
     Human(human::Human),
     #[command(subcommand)]
     Audit(audit::Audit),
+    Replay(replay::Replay),
     #[command(subcommand)]
     Policy(policy::Policy),
     Demo(demo::Demo),
@@ -189,6 +194,7 @@ async fn dispatch(command: Command, invocation: &Invocation) -> Result<Exit> {
         Command::ResumeAll(_) => stop::resume_all(invocation).await,
         Command::Human(asked) => human::run(asked, invocation).await,
         Command::Audit(asked) => audit::run(asked, invocation).await,
+        Command::Replay(asked) => replay::run(asked, invocation).await,
         Command::Policy(asked) => policy::run(asked, invocation).await,
         Command::Demo(asked) => demo::run(asked, invocation).await,
         Command::DemoAgent(asked) => demo::agent(asked, invocation).await,

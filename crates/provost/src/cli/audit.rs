@@ -1,6 +1,8 @@
 //! `provost audit`: what was recorded, and the proof that it still is what was recorded.
 
 mod lines;
+mod pages;
+mod query;
 mod rows;
 mod verify;
 
@@ -8,13 +10,14 @@ use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
 use provost_api::{
-    ActionEvents, Bodies, Checkpoint as Head, Event, EventPage, EventQuery, Proof,
+    ActionEvents, Bodies, Checkpoint as Head, EVENT_KINDS, Event, EventPage, EventQuery, Proof,
 };
 use provost_ledger::{Checkpoint, Hash, LedgerVerifier, leaf_hash, verify_inclusion};
 use provost_types::{ActionId, AgentName, ProjectName, SessionId};
 use serde::Serialize;
 
-pub(super) use lines::line;
+pub(super) use lines::{line, number, sentence, text};
+pub(super) use pages::{Reached, each};
 
 use super::Invocation;
 use crate::{
@@ -29,6 +32,7 @@ const POLL_S: u32 = 30;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     Tail(Tail),
+    Query(Box<query::Query>),
     Show(Show),
     Verify(verify::Verify),
     /// Prints the newest signed head of the ledger, for somebody else to keep
@@ -59,7 +63,7 @@ pub(crate) struct Tail {
     #[arg(long)]
     session: Option<SessionId>,
     /// Only events of this kind
-    #[arg(long, value_parser = ["intent", "outcome", "refusal", "admin", "session", "server"])]
+    #[arg(long, value_parser = EVENT_KINDS)]
     kind: Option<String>,
 }
 
@@ -80,6 +84,7 @@ pub(crate) struct Show {
 pub(crate) async fn run(asked: Audit, invocation: &Invocation) -> Result<Exit> {
     match asked {
         Audit::Tail(asked) => tail(asked, invocation).await,
+        Audit::Query(asked) => query::run(*asked, invocation).await,
         Audit::Show(asked) => show(&asked, invocation).await,
         Audit::Verify(asked) => verify::run(&asked, invocation).await,
         Audit::Checkpoint => {

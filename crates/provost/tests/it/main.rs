@@ -21,6 +21,8 @@ mod crash;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod job_control;
 #[cfg(test)]
 mod operations;

@@ -3,6 +3,9 @@
 use provost_api::{Event, Proof};
 use serde_json::Value;
 
+/// How much is shown of a record that this program does not know. Unit: characters.
+const UNKNOWN_CHARS_MAX: usize = 160;
+
 /// One event on one line.
 pub(crate) fn line(event: &Event) -> String {
     let entry = Entry(event);
@@ -14,8 +17,25 @@ pub(crate) fn line(event: &Event) -> String {
         "" => String::new(),
         action => format!("  {action}"),
     };
-    let (Event { index, at, kind, .. }, sentence) = (event, entry.sentence());
+    let (Event { index, at, kind, .. }, sentence) = (event, sentence(event));
     format!("{index:>7}  {at}  {kind:<7}{about} {sentence}{action}")
+}
+
+/// What an event says, without when, whose and which.
+pub(crate) fn sentence(event: &Event) -> String {
+    let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+    // An agent that names a model over two lines must not be able to forge the second.
+    Entry(event).sentence().replace(breaks, "\u{fffd}")
+}
+
+/// A number of an event's entry, by its JSON pointer.
+pub(crate) fn number(event: &Event, pointer: &str) -> Option<u64> {
+    Entry(event).number(pointer)
+}
+
+/// A text of an event's entry, by its JSON pointer; empty if there is none.
+pub(crate) fn text<'a>(event: &'a Event, pointer: &str) -> &'a str {
+    Entry(event).text(pointer)
 }
 
 /// One event whole: its line, then every field; then its proof.
@@ -36,7 +56,7 @@ pub(crate) fn whole(event: &Event, proof: Option<&Proof>) -> String {
 /// Reads an entry leniently: what is not there is empty.
 struct Entry<'a>(&'a Event);
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
     fn sentence(&self) -> String {
         match self.0.kind.as_str() {
             "intent" => {
@@ -63,7 +83,12 @@ impl Entry<'_> {
                 reason => format!("ended: {reason}"),
             },
             "server" => self.server(),
-            _ => String::new(),
+            // Recorded by a newer server: better its own words than none.
+            kind => {
+                let record = self.at(&format!("/record/{kind}"));
+                let words = record.map(Value::to_string).unwrap_or_default();
+                words.chars().take(UNKNOWN_CHARS_MAX).collect()
+            }
         }
     }
 
@@ -123,7 +148,7 @@ impl Entry<'_> {
         if names.is_empty() { "no policy".to_owned() } else { names.join(", ") }
     }
 
-    fn text(&self, pointer: &str) -> &str {
+    fn text(&self, pointer: &str) -> &'a str {
         self.at(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
@@ -132,7 +157,7 @@ impl Entry<'_> {
     }
 
     /// The value at a JSON pointer (RFC 6901).
-    fn at(&self, pointer: &str) -> Option<&Value> {
+    fn at(&self, pointer: &str) -> Option<&'a Value> {
         let rest = pointer.strip_prefix('/')?;
         let (first, rest) = rest.split_once('/').unwrap_or((rest, ""));
         let value = self.0.entry.get(first)?;
@@ -172,6 +197,10 @@ mod tests {
                 "refusal bot llm message claude-sonnet-5: denied: nothing permits it  act_1",
             ),
             (
+                json!({"refusal": {"code": "denied", "reason": "no\n      8  AT  forged"}}),
+                "refusal bot denied: no\u{fffd}      8  AT  forged  act_1",
+            ),
+            (
                 json!({"refusal": {"code": "malformed", "reason": "not JSON"}}),
                 "refusal bot malformed: not JSON  act_1",
             ),
@@ -191,6 +220,10 @@ mod tests {
             (
                 json!({"server": {"started": {"version": "1", "recovered": 2}}}),
                 "server  bot server 1 began, 2 unknown outcomes closed  act_1",
+            ),
+            (
+                json!({"budget": {"spent": 7, "of": "bot"}}), // of a newer server
+                r#"budget  bot {"spent":7,"of":"bot"}  act_1"#,
             ),
             (
                 json!({"server": {"clock_stepped": {"by_us": -5}}}),
