@@ -1,0 +1,174 @@
+//! Shell scripts: parses them, and walks statements in the order they would run.
+//!
+//! Built on the tree-sitter grammar of bash. That parser guesses where it does not
+//! understand, so only node kinds named here are accepted, gaps between words are checked,
+//! and anything else makes the script not understood.
+
+mod redirect;
+mod statement;
+mod wording;
+
+use tree_sitter::{Node, Parser, Tree};
+
+use crate::{gather::Gather, path::Folder, rules::Rules};
+
+/// Longest script. Unit: bytes.
+const SCRIPT_BYTES_MAX: usize = 64 << 10;
+/// Deepest nesting of a script's tree.
+const TREE_DEPTH_MAX: usize = 64;
+/// Deepest nesting of scripts and wrapped commands in each other.
+const CALL_DEPTH_MAX: usize = 12;
+/// Most commands in a script, those of inner scripts included.
+const CALLS_MAX: usize = 4_096;
+/// Most folders that a script may be in at one time, by what is known.
+const FOLDERS_MAX: usize = 4;
+
+/// The reader of one script and of those within it.
+#[derive(Debug)]
+pub(crate) struct Shell<'r> {
+    pub(crate) rules: &'r Rules,
+    pub(crate) out: Gather,
+    /// Where the script may be by now: more than one after a `cd` that may have failed.
+    pub(crate) folders: Vec<Folder>,
+    depth: usize,
+    calls: usize,
+    /// True once the script has changed its folder.
+    pub(crate) moves: bool,
+    /// Where functions are called from, as far as the first walk found.
+    functions: Functions,
+}
+
+/// What is known of the functions of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Functions {
+    /// None yet.
+    None,
+    /// There are some; they run where they stand unless the script changes its folder.
+    Here,
+    /// They can run anywhere.
+    Anywhere,
+}
+
+impl<'r> Shell<'r> {
+    /// A reader that starts in `folder`.
+    pub(crate) fn new(rules: &'r Rules, folder: Folder) -> Self {
+        let (out, folders) = (Gather::default(), vec![folder]);
+        let functions = Functions::None;
+        Self { rules, out, folders, depth: 0, calls: 0, moves: false, functions }
+    }
+
+    /// Reads a whole script.
+    pub(crate) fn run(mut self, script: &str) -> Gather {
+        let start = self.folders.clone();
+        self.script(script);
+        if self.moves && self.functions == Functions::Here {
+            // What the first walk found stays: the second one only adds to it.
+            self.folders = start;
+            self.functions = Functions::Anywhere;
+            self.script(script);
+        }
+        self.out
+    }
+
+    /// Reads a script in the place it stands, which may be within another.
+    pub(crate) fn script(&mut self, script: &str) {
+        let Some(tree) = parsed(script) else { return self.out.fail() };
+        self.nested(|shell| shell.sequence(Source { script }, tree.root_node()));
+    }
+
+    /// Does something one level deeper, or fails if that is too deep or too much.
+    pub(crate) fn nested(&mut self, inner: impl FnOnce(&mut Self)) {
+        self.calls = self.calls.saturating_add(1);
+        if self.depth >= CALL_DEPTH_MAX || self.calls > CALLS_MAX {
+            return self.out.fail();
+        }
+        self.depth = self.depth.saturating_add(1);
+        inner(self);
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// Does something whose change of folder nobody else sees.
+    fn apart(&mut self, inner: impl FnOnce(&mut Self)) {
+        let before = self.folders.clone();
+        inner(self);
+        self.folders = before;
+    }
+
+    /// Adds folders that the script may be in as well.
+    fn also_in(&mut self, folders: &[Folder]) {
+        for folder in folders {
+            if !self.folders.contains(folder) {
+                self.folders.push(folder.clone());
+            }
+        }
+        if self.folders.len() > FOLDERS_MAX {
+            self.folders.truncate(FOLDERS_MAX);
+            self.folders.push(Folder::Lost);
+        }
+    }
+}
+
+/// The text that nodes point into.
+#[derive(Clone, Copy, Debug)]
+struct Source<'s> {
+    script: &'s str,
+}
+
+impl<'s> Source<'s> {
+    fn text(self, node: Node<'_>) -> &'s str {
+        self.between(node.start_byte(), node.end_byte())
+    }
+
+    fn between(self, start: usize, end: usize) -> &'s str {
+        self.script.get(start..end).unwrap_or_default()
+    }
+}
+
+/// The tree of a script that has no error and is not too large.
+fn parsed(script: &str) -> Option<Tree> {
+    // A carriage return is part of a word for bash, and white space for the parser.
+    let odd = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
+    if script.len() > SCRIPT_BYTES_MAX || script.contains(odd) {
+        return None;
+    }
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+    let tree = parser.parse(script, None)?;
+    (!tree.root_node().has_error() && is_shallow(&tree)).then_some(tree)
+}
+
+/// Walks without recursion, since depth is what is in question.
+fn is_shallow(tree: &Tree) -> bool {
+    let mut cursor = tree.walk();
+    let mut depth = 0_usize;
+    loop {
+        if cursor.node().is_missing() || depth > TREE_DEPTH_MAX {
+            return false;
+        }
+        if cursor.goto_first_child() {
+            depth = depth.saturating_add(1);
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return true;
+            }
+            depth = depth.saturating_sub(1);
+        }
+    }
+}
+
+/// All children of a node, with the names of their fields.
+fn children<'t>(node: Node<'t>) -> Vec<(Option<&'t str>, Node<'t>)> {
+    let mut cursor = node.walk();
+    let mut found = Vec::new();
+    if cursor.goto_first_child() {
+        loop {
+            found.push((cursor.field_name(), cursor.node()));
+            if !cursor.goto_next_sibling() {
+                break;
+            }
+        }
+    }
+    found
+}
