@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, path::PathBuf};
 
-use provost_ledger::{DecodeError, Directory, Event, Hash, ProofError, inclusion_proof};
+use provost_ledger::{
+    DecodeError, Directory, Event, Hash, ProofError, TILE_WIDTH, inclusion_proof,
+};
 use provost_store::{
     EventFilter, Journal, JournalError, Order, SealError, Sealer, SignedHead, Store, StoreError,
 };
@@ -158,14 +160,20 @@ impl LedgerReader {
                 None => limit.saturating_sub(count(&found.entries)),
             };
             let positions = self.store.events(&filter, Order::OldestFirst, wanted).await?;
-            for &position in &positions {
-                let read = self.journal.read(position, 1).await?;
-                let fitting = read.into_iter().filter(|entry| search.has_text(entry));
-                found.entries.extend(fitting.map(|bytes| Entry { position, bytes }));
-                found.next = position.saturating_add(1);
-                looked_at = looked_at.saturating_add(1);
-                if is_full(&found, limit) || looked_at >= ENTRIES_MAX {
-                    return Ok(found);
+            let mut rest = positions.as_slice();
+            while let Some(&first) = rest.first() {
+                let near = self.near(first, rest).await?;
+                // An index that is ahead of its ledger has rows without an entry.
+                rest = rest.get(near.len().max(1)..).unwrap_or_default();
+                for entry in near {
+                    found.next = entry.position.saturating_add(1);
+                    looked_at = looked_at.saturating_add(1);
+                    if search.has_text(&entry.bytes) {
+                        found.entries.push(entry);
+                    }
+                    if is_full(&found, limit) || looked_at >= ENTRIES_MAX {
+                        return Ok(found);
+                    }
                 }
             }
             if count(&positions) < wanted {
@@ -259,6 +267,24 @@ impl LedgerReader {
         let hashes =
             proof.await?.map_err(|source| LedgerReadError::Proof { position, source })?;
         Ok(Some(Inclusion { entry, hashes, checkpoint: head.note }))
+    }
+
+    /// The entries at the ascending `positions`, from `first` on, that one read gives: those
+    /// of its bundle, which is read whole whatever is wanted of it.
+    async fn near(&self, first: u64, positions: &[u64]) -> Result<Vec<Entry>, LedgerReadError> {
+        let bundle = |position: u64| position.div_euclid(TILE_WIDTH.into());
+        let near = positions.iter().copied();
+        let near: Vec<u64> = near.take_while(|at| bundle(*at) == bundle(first)).collect();
+        let offset = |at: u64| usize::try_from(at.saturating_sub(first)).unwrap_or(usize::MAX);
+        let wanted = near.last().map_or(1, |last| offset(*last).saturating_add(1));
+        let read = self.journal.read(first, wanted).await?;
+        // A read ends early where entries are long; what it has not is read next.
+        let mut read: Vec<Option<Vec<u8>>> = read.into_iter().map(Some).collect();
+        let entry = |position: u64| {
+            let bytes = read.get_mut(offset(position))?.take()?;
+            Some(Entry { position, bytes })
+        };
+        Ok(near.into_iter().map_while(entry).collect())
     }
 
     /// The entries at `positions`, in that order, as many as fit in a page.

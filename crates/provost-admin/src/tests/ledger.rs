@@ -4,7 +4,9 @@ use axum::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use insta::assert_snapshot;
 use provost_api::{Event, EventPage, Proof};
-use provost_ledger::{Checkpoint, Hash, leaf_hash, verify_inclusion};
+use provost_ledger::{
+    Checkpoint, Event as Recorded, Hash, Record, leaf_hash, verify_inclusion,
+};
 
 use super::harness::{Caller, Server};
 
@@ -132,6 +134,58 @@ async fn what_is_asked_for_is_found_with_and_without_the_index() {
             let found = page(&server, query).await;
             assert_eq!(indices(&found), want, "query = {query}, indexed = {is_indexed}");
             assert_eq!(found.after, Some(found.size - 1), "query = {query}");
+        }
+    }
+}
+
+async fn drained(tasks: tokio::task::JoinSet<u64>) -> tokio::task::JoinSet<u64> {
+    tasks.join_all().await;
+    tokio::task::JoinSet::new()
+}
+
+/// More entries than one call reads, with what is looked for at both ends.
+#[tokio::test]
+async fn a_search_that_ends_early_says_where_to_go_on() {
+    const COUNT: u64 = 20_100;
+    let server = Server::start().await;
+    let journal = &server.app.ledger.journal;
+    let first = journal.size();
+    let newest = journal.read(first - 1, 1).await.unwrap().remove(0);
+    let plain = Recorded::decode(&newest).unwrap();
+    let mut rare = plain.clone();
+    let Record::Admin(admin) = &mut rare.record else { panic!("{rare:?}") };
+    admin.subject = "the-needle".to_owned();
+    let last = first + COUNT - 1;
+    journal.append(rare.encode()).await.unwrap();
+    let mut appending = tokio::task::JoinSet::new();
+    for _ in first + 1..last {
+        let (journal, entry) = (journal.clone(), plain.encode());
+        appending.spawn(async move { journal.append(entry).await.unwrap() });
+        if appending.len() == 500 {
+            appending = drained(appending).await;
+        }
+    }
+    drained(appending).await;
+    journal.append(rare.encode()).await.unwrap();
+    for is_indexed in [false, true] {
+        if is_indexed {
+            server.index().await;
+        }
+        for query in ["text=NEEDLE", "text=needle&kind=admin", "resource=Needle&kind=admin"] {
+            let (mut found, mut after, mut calls) = (Vec::new(), None, 0);
+            loop {
+                let from = after.map_or_else(String::new, |after| format!("&after={after}"));
+                let next = page(&server, &format!("{query}{from}")).await;
+                found.extend(indices(&next));
+                assert!(next.after > after, "query = {query}, after = {after:?}");
+                (after, calls) = (next.after, calls + 1);
+                if next.after == Some(next.size - 1) {
+                    break;
+                }
+            }
+            assert_eq!(found, [first, last], "query = {query}, indexed = {is_indexed}");
+            let is_answered_by_rows = is_indexed && query.starts_with("resource");
+            assert_eq!(calls > 1, !is_answered_by_rows, "query = {query}, calls = {calls}");
         }
     }
 }

@@ -2,14 +2,13 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use provost_api::{
-    EndSession, Event, EventPage, EventQuery, List, Session as Known, SessionQuery,
-};
+use provost_api::{EndSession, Event, EventQuery, List, Session as Known, SessionQuery};
 use provost_types::{AgentName, ProjectName, RunState, Scope, SessionId};
 use serde::Serialize;
 
 use super::{
-    Invocation, audit,
+    Invocation,
+    audit::{self, Reached},
     stop::{self, Reason},
 };
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// Most events of a session that are shown with it.
-const EVENTS_SHOWN_MAX: u32 = 1000;
+const EVENTS_SHOWN_MAX: u64 = 1000;
 
 /// Sessions: bounded runs of agents
 #[derive(Debug, Subcommand)]
@@ -50,7 +49,7 @@ pub(crate) struct Listed {
     limit: u32,
 }
 
-/// Shows a session and what it did
+/// Shows a session and what it did; `provost replay` tells it as a story
 #[derive(Debug, Args)]
 pub(crate) struct Named {
     /// The session
@@ -124,13 +123,14 @@ struct Shown {
 async fn show(id: SessionId, invocation: &Invocation) -> Result<Exit> {
     let client = invocation.client().await?;
     let session: Known = client.get(&format!("/v1/sessions/{id}")).await?;
-    let query = EventQuery {
-        session: Some(id.to_string()),
-        limit: Some(EVENTS_SHOWN_MAX),
-        ..EventQuery::default()
-    };
-    let page: EventPage = client.get(&with_query("/v1/events", &query)).await?;
-    let shown = Shown { session, events: page.events };
+    let query = EventQuery { session: Some(id.to_string()), ..EventQuery::default() };
+    let mut events = Vec::new();
+    let reached = audit::each(client, query, EVENTS_SHOWN_MAX, |event| {
+        events.push(event);
+        Ok(())
+    });
+    let reached = reached.await?;
+    let shown = Shown { session, events };
     invocation.printer.answer(&shown, |shown| {
         let session = &shown.session;
         let idle_max = format!("{} s", session.idle_max_s);
@@ -151,8 +151,8 @@ async fn show(id: SessionId, invocation: &Invocation) -> Result<Exit> {
             text.push_str(&audit::line(event));
             text.push('\n');
         }
-        if shown.events.len() >= EVENTS_SHOWN_MAX as usize {
-            text.push_str("… and more: `provost audit tail --session` shows all of it\n");
+        if reached != Reached::End {
+            text.push_str("… and more: `provost audit query --session` shows all of it\n");
         }
         text
     })?;
