@@ -11,6 +11,7 @@ mod execute;
 mod present;
 mod probe;
 mod refuse;
+mod tool;
 mod wire;
 
 use std::sync::Arc;

@@ -1,10 +1,15 @@
 //! Bytes of the Messages protocol and what we read in them. No I/O; every reader is total.
 //!
-//! Nothing here writes a request or a reply: what passes, passes as the bytes that came. The
-//! readers look beside it, at the few fields that are decided on or recorded.
+//! What passes, passes as the bytes that came; the readers look beside it, at the few fields
+//! that are decided on or recorded. Only a tool call that is denied is written anew.
 
 pub(crate) mod coding;
+pub(crate) mod conversation;
+pub(crate) mod events;
+pub(crate) mod gate;
 pub(crate) mod head;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod stream;
+pub(crate) mod turn;
+pub(crate) mod whole;

@@ -1,11 +1,12 @@
-//! Content codings of answers: the bytes pass as they are, and are decoded beside that.
+//! Content codings of answers: they are decoded, for what cannot be read cannot be governed.
 //!
-//! We ask upstreams for `identity`; this is for those that compress all the same. What is
-//! decoded is never kept, only read, and no more of it than [`DECODED_BYTES_MAX`].
+//! We ask upstreams for `identity`; this is for those that compress all the same. No more is
+//! decoded of one answer than [`DECODED_BYTES_MAX`].
 
 use std::io::{self, Write};
 
 use brotli_decompressor::DecompressorWriter as BrotliDecoder;
+use bytes::{Bytes, BytesMut};
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use zstd::stream::{raw, zio::Writer as ZstdDecoder};
@@ -15,6 +16,9 @@ use super::reply::{Seen, Unread, Watch};
 /// Most that is decoded of one answer. Unit: bytes. Ours: answers are below 4 MiB; a small
 /// body that unfolds into more is an attack on our memory or our time.
 pub(crate) const DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Most that one piece may unfold into. Unit: bytes.
+const PIECE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Buffer between the brotli decoder and the watch. Unit: bytes.
 const BROTLI_BUFFER_BYTES: usize = 4096;
@@ -72,7 +76,7 @@ enum Inner {
 impl Decoder {
     /// A decoder of `coding` that feeds `watch`.
     pub(crate) fn new(coding: Coding, watch: Watch) -> Self {
-        let mut sink = Sink { watch, decoded: 0 };
+        let mut sink = Sink { watch, decoded: 0, out: BytesMut::new() };
         let inner = match coding {
             Coding::Identity => Inner::Identity(Box::new(sink)),
             Coding::Gzip => Inner::Gzip(Box::new(MultiGzDecoder::new(sink))),
@@ -91,43 +95,49 @@ impl Decoder {
         Self { inner, broken: false }
     }
 
-    /// Takes the next bytes of the answer as they came. See [`Watch::feed`] for what it
-    /// returns; a coded answer has no event ends that its reader could see.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Takes the next bytes of the answer as they came; gives them decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`Unread::Compression`]
+    pub(crate) fn feed(&mut self, bytes: Bytes) -> Result<Bytes, Unread> {
         let written = match &mut self.inner {
-            Inner::Identity(sink) => return sink.watch.feed(bytes),
-            _ if self.broken => return None,
-            Inner::Gzip(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
-            Inner::Deflate(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
-            Inner::Brotli(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
-            Inner::Zstd(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
+            Inner::Identity(sink) => {
+                sink.watch.feed(&bytes);
+                return Ok(bytes);
+            }
+            _ if self.broken => return Err(Unread::Compression),
+            Inner::Gzip(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
+            Inner::Deflate(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
+            Inner::Brotli(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
+            Inner::Zstd(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
         };
         if written.is_err() {
             self.broken = true;
-            self.watch().give_up(Unread::Compression);
+            self.sink().watch.give_up(Unread::Compression);
+            return Err(Unread::Compression);
         }
-        None
+        Ok(self.sink().out.split().freeze())
     }
 
     /// What was seen, now that nothing more comes.
     pub(crate) fn end(mut self) -> Seen {
-        std::mem::replace(self.watch(), Watch::stream()).end()
+        std::mem::replace(&mut self.sink().watch, Watch::nothing()).end()
     }
 
     /// What was seen so far.
     pub(crate) fn seen(&mut self) -> &Seen {
-        self.watch().seen()
+        self.sink().watch.seen()
     }
 
-    fn watch(&mut self) -> &mut Watch {
-        let sink = match &mut self.inner {
+    fn sink(&mut self) -> &mut Sink {
+        match &mut self.inner {
             Inner::Identity(sink) => sink,
             Inner::Gzip(decoder) => decoder.get_mut(),
             Inner::Deflate(decoder) => decoder.get_mut(),
             Inner::Brotli(decoder) => decoder.get_mut(),
             Inner::Zstd(decoder) => decoder.writer_mut(),
-        };
-        &mut sink.watch
+        }
     }
 }
 
@@ -142,15 +152,17 @@ fn bounded_zstd() -> io::Result<raw::Decoder<'static>> {
 struct Sink {
     watch: Watch,
     decoded: usize,
+    out: BytesMut,
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.decoded = self.decoded.saturating_add(bytes.len());
-        if self.decoded > DECODED_BYTES_MAX {
+        if self.decoded > DECODED_BYTES_MAX || self.out.len() > PIECE_BYTES_MAX {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.watch.feed(bytes);
+        self.out.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

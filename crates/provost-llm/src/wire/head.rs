@@ -5,8 +5,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{
-        ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT,
-        FORWARDED, HOST, SET_COOKIE, VIA,
+        ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
+        EXPECT, FORWARDED, HOST, SET_COOKIE, VIA,
     },
 };
 use provost_gateway::strip_hop_by_hop;
@@ -60,10 +60,14 @@ pub(crate) fn onward(mut headers: HeaderMap, key: &SecretString) -> Option<Heade
 }
 
 /// The headers of the answer that goes back to the client.
-pub(crate) fn back(mut headers: HeaderMap, form: Form) -> HeaderMap {
+pub(crate) fn back(mut headers: HeaderMap, body: Body) -> HeaderMap {
     strip_hop_by_hop(&mut headers);
     headers.remove(SET_COOKIE);
-    if form == Form::Stream {
+    if body.coding != Coding::Identity {
+        headers.remove(CONTENT_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    }
+    if body.form == Form::Stream {
         // The stream may end in an event of ours.
         headers.remove(CONTENT_LENGTH);
         headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
@@ -238,10 +242,13 @@ mod tests {
             ("connection", "close"),
             ("transfer-encoding", "chunked"),
         ];
-        let json = back(headers(&given), Form::Json);
+        let body = |form, coding| Body { form, coding };
+        let json = back(headers(&given), body(Form::Json, Coding::Identity));
         let want = [("request-id", "req_1"), ("retry-after", "5"), ("content-length", "7")];
         assert_eq!(list(&json), want);
-        let stream = back(headers(&given), Form::Stream);
+        let decoded = back(headers(&given), body(Form::Json, Coding::Gzip));
+        assert_eq!(list(&decoded), [("request-id", "req_1"), ("retry-after", "5")]);
+        let stream = back(headers(&given), body(Form::Stream, Coding::Identity));
         let want = [("request-id", "req_1"), ("retry-after", "5"), ("x-accel-buffering", "no")];
         assert_eq!(list(&stream), want);
     }

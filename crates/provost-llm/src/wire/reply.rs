@@ -85,12 +85,12 @@ impl Watch {
         Self { form: Form::Unread, seen: Seen::default() }
     }
 
-    /// Takes the next bytes; returns how many of them end in a whole event, if it is a stream.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Takes the next bytes.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
         match &mut self.form {
             Form::Stream(events) => {
                 let seen = &mut self.seen;
-                return events.feed(bytes, |event| seen.take_event(event));
+                events.feed(bytes, |event| seen.take_event(event));
             }
             Form::Whole(taken) if taken.len().saturating_add(bytes.len()) > WHOLE_BYTES_MAX => {
                 self.give_up(Unread::TooLong);
@@ -98,7 +98,6 @@ impl Watch {
             Form::Whole(taken) => taken.extend_from_slice(bytes),
             Form::Unread => {}
         }
-        None
     }
 
     /// Reads no further, and says why.
@@ -125,6 +124,24 @@ impl Seen {
     /// Whether a stream may end now: it is complete, or says why it is not.
     pub(crate) fn said_all(&self) -> bool {
         self.complete || self.error.is_some()
+    }
+
+    /// What was seen in two parts of one answer: what the later says counts, but for what both
+    /// used and the calls of both.
+    pub(crate) fn and(self, later: Self) -> Self {
+        let mut both = Self { tool_uses: self.tool_uses, ..later };
+        both.tool_uses.extend(later.tool_uses);
+        both.tool_uses.truncate(TOOL_USES_MAX);
+        both.usage = match (self.usage, later.usage) {
+            (Some(one), Some(two)) => Some(Usage {
+                input: one.input.saturating_add(two.input).min(TOKENS_MAX),
+                output: one.output.saturating_add(two.output).min(TOKENS_MAX),
+                cache_read: one.cache_read.saturating_add(two.cache_read).min(TOKENS_MAX),
+                cache_write: one.cache_write.saturating_add(two.cache_write).min(TOKENS_MAX),
+            }),
+            (one, two) => two.or(one),
+        };
+        both
     }
 
     /// What became of an answer that was passed whole, and why it is no success.

@@ -1,18 +1,8 @@
-//! Server-sent events, read beside the stream: where each ends, and what a few of them say.
-//!
-//! Clients act on an event when the blank line after it arrives, so the tail of an event can
-//! be held back until its end without anybody noticing. What was sent is then always whole
-//! events, and a stream can be cut after any of them with words of our own.
-
-use bytes::{Bytes, BytesMut};
+//! Server-sent events, read beside the stream: what a few of them say.
 
 /// Longest line that is read. Unit: bytes. Ours: `message_start` is below 2 KiB; what is
 /// longer (a search result inside `content_block_start`) passes unread.
 pub(crate) const LINE_BYTES_MAX: usize = 64 * 1024;
-
-/// Most of an unfinished event that is held back. Unit: bytes. Ours: the memory one stream
-/// may take; a longer event is passed in pieces.
-pub(crate) const HELD_BYTES_MAX: usize = 64 * 1024;
 
 /// Events that say nothing we record. They are most of a stream, and are skipped unread.
 const SKIPPED: [&[u8]; 3] = [b"content_block_delta", b"content_block_stop", b"ping"];
@@ -25,8 +15,6 @@ pub(crate) struct Events {
     line: Line,
     /// The last byte was CR: an LF that follows belongs to it.
     after_cr: bool,
-    /// A line of the current event was seen.
-    begun: bool,
     skipped: bool,
     data: Vec<u8>,
 }
@@ -40,10 +28,7 @@ struct Line {
 
 impl Events {
     /// Takes the next bytes; gives the data of each event that ended in them to `each`.
-    ///
-    /// Returns how many of `bytes` belong to whole events, `None` if no event ended in them.
-    pub(crate) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) -> Option<usize> {
-        let mut whole = None;
+    pub(crate) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
         let mut rest = bytes;
         while let Some((&first, after)) = rest.split_first() {
             if std::mem::take(&mut self.after_cr) && first == b'\n' {
@@ -57,11 +42,7 @@ impl Events {
                 self.line.push(rest);
                 break;
             }
-            if !self.begun {
-                whole = Some(bytes.len().saturating_sub(rest.len()));
-            }
         }
-        whole
     }
 
     fn end_line(&mut self, tail: &[u8], each: &mut impl FnMut(&[u8])) {
@@ -81,9 +62,8 @@ impl Events {
                 each(&self.data);
             }
             self.data.clear();
-            (self.begun, self.skipped) = (false, false);
+            self.skipped = false;
         } else if !line.starts_with(b":") {
-            self.begun = true;
             match field(line) {
                 (b"event", name) => self.skipped = SKIPPED.contains(&name),
                 (b"data", value) if !self.skipped => self.push_data(value),
@@ -128,48 +108,6 @@ fn field(line: &[u8]) -> (&[u8], &[u8]) {
     let (name, value) = line.split_at(colon);
     let value = value.get(1..).unwrap_or_default();
     (name, value.strip_prefix(b" ").unwrap_or(value))
-}
-
-/// Passes a stream on in whole events.
-#[derive(Debug, Default)]
-pub(crate) struct WholeEvents {
-    held: BytesMut,
-    /// Part of an event longer than [`HELD_BYTES_MAX`] was passed.
-    torn: bool,
-    after_cr: bool,
-}
-
-impl WholeEvents {
-    /// What may be passed now that `frame` came, whose first `whole` bytes end an event.
-    pub(crate) fn pass(&mut self, mut frame: Bytes, whole: Option<usize>) -> [Bytes; 2] {
-        let held = self.held.len().saturating_add(frame.len());
-        let ready = match whole {
-            Some(whole) => frame.split_to(whole.min(frame.len())),
-            None if self.torn || held > HELD_BYTES_MAX => std::mem::take(&mut frame),
-            None => {
-                self.held.extend_from_slice(&frame);
-                return [Bytes::new(), Bytes::new()];
-            }
-        };
-        self.torn = whole.is_none();
-        self.after_cr = ready.last() == Some(&b'\r');
-        let held = self.held.split().freeze();
-        self.held.extend_from_slice(&frame);
-        [held, ready]
-    }
-
-    /// What is held back when the stream has ended by itself.
-    pub(crate) fn rest(self) -> Bytes {
-        self.held.freeze()
-    }
-
-    /// What has to stand between what was passed and an event of our own.
-    ///
-    /// Nothing, as a rule. In a torn event a line end: it completes an event whose data is
-    /// whole, and leaves any other to be taken over by the `event` line that follows.
-    pub(crate) fn seam(&self) -> &'static str {
-        if self.torn || self.after_cr { "\n" } else { "" }
-    }
 }
 
 #[cfg(test)]

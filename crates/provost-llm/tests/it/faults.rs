@@ -28,12 +28,13 @@ async fn half_a_stream_never_ends_as_if_it_were_whole() {
 }
 
 #[tokio::test]
-async fn half_a_json_answer_is_cut() {
+async fn half_a_json_answer_is_withheld() {
     let world = World::open().await;
     for scene in ["reset-mid-stream", "close-mid-stream"] {
         let (got, outcome) =
             world.message(&format!("claude-opus-5-5+{scene}"), Form::Json).await;
-        assert_eq!((got.status(), got.ending), (StatusCode::OK, Ending::Abort), "{scene}");
+        assert_eq!(got.status(), StatusCode::BAD_GATEWAY, "{scene}");
+        assert_eq!(got.error(), "api_error", "{scene}");
         let want = format!("failed 200: {RESET}");
         assert_eq!(tell(outcome.as_ref()), want, "{scene}");
     }

@@ -7,4 +7,6 @@ mod faults;
 #[cfg(test)]
 mod stops;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod world;

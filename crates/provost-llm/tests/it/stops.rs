@@ -52,14 +52,14 @@ async fn a_kill_before_the_answer_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_kill_cuts_what_cannot_carry_words() {
+async fn a_kill_answers_for_a_json_answer_that_is_not_whole() {
     let world = World::open().await;
-    let mut exchange = world.send(message(HANGS, Form::Json), 4);
-    let frames = exchange.until(|text| !text.is_empty()).await;
+    let exchange = world.send(message(HANGS, Form::Json), 4);
+    world.upstream.live_streams_are(1).await;
     world.kill().await;
-    let got = exchange.rest(frames).await;
-    assert_eq!(got.ending, Ending::Abort);
-    assert!(tell(world.outcome().await.as_ref()).starts_with("aborted 200: "));
+    let got = exchange.rest(Vec::new()).await;
+    assert_eq!((got.status(), got.error()), (StatusCode::FORBIDDEN, "permission_error".into()));
+    assert!(tell(world.outcome().await.as_ref()).starts_with("aborted"));
     world.upstream.live_streams_are(0).await;
     world.close().await;
 }

@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) vault: Arc<Vault>,
     session: OpenedSession,
     plane: LlmPlane,
-    journal: Journal,
+    pub(crate) journal: Journal,
     store: Store,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -72,12 +72,16 @@ impl World {
 
     /// The same, with a model of one's own.
     pub(crate) async fn with(script: Script) -> Self {
+        Self::governed(script, "permit (principal, action, resource);").await
+    }
+
+    /// The same, under a policy of one's own.
+    pub(crate) async fn governed(script: Script, policy: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path();
         let policies = path.join("policies");
         std::fs::create_dir(&policies).unwrap();
-        std::fs::write(policies.join("all.cedar"), "permit (principal, action, resource);")
-            .unwrap();
+        std::fs::write(policies.join("all.cedar"), policy).unwrap();
         let master = Arc::new(MasterKey::create(&path.join("master.age")).unwrap());
         let url = format!("sqlite://{}", path.join("provost.db").display());
         let store = Store::connect(&url).await.unwrap();

@@ -1,0 +1,418 @@
+//! An answer on its way to the client: it passes as it comes, tool calls when they are decided.
+//!
+//! One piece at a time: the next is taken from the upstream when the client has taken the
+//! last. Where every call of a turn was denied, the model is told so and asked to go on, and
+//! what it says then follows in the same answer.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH, response};
+use provost_gateway::{HttpFrame, UpstreamBody};
+use provost_pipeline::{ClientGone, Refusal, Reply, ResultSink, Stop};
+use provost_types::{Outcome, Status};
+use serde_json::Value;
+
+use super::{Asked, CLIENT_LEFT, begin, note_head};
+use crate::{
+    refuse::{Told, name_action},
+    tool,
+    wire::{
+        coding::Decoder,
+        conversation,
+        gate::{Call, Gate, GateError, Step},
+        head::{self, Body, Form},
+        reply::{Seen, WHOLE_BYTES_MAX, Watch},
+        whole::Whole,
+    },
+};
+
+/// How long last words wait for a client that takes nothing. Ours: a client that reads at all
+/// takes a frame well within it.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
+/// How often a model is asked to go on without the calls it was denied. Ours: one that has
+/// tried so often will not find another way.
+const ASKED_AGAIN_MAX: u32 = 4;
+
+/// What is recorded when a stream ends without its last event.
+const HALF: &str = "the upstream ended its stream in the middle of a message";
+
+/// What is recorded when the model, asked to go on, answers with no message.
+const NO_MESSAGE: &str = "the upstream answered with no message";
+
+/// What is recorded when an answer is too long to be looked through for calls.
+const TOO_LONG: &str = "the answer is too long to be checked for tool calls";
+
+/// Passes an answer on, and says what became of it.
+pub(super) async fn pass_on(
+    asked: Asked<'_>,
+    reply: &mut Reply<HttpFrame>,
+    response: Response<UpstreamBody>,
+    body: Body,
+) -> Outcome {
+    let action = asked.permit.action();
+    let (mut parts, incoming) = response.into_parts();
+    let mut outcome = Outcome::new(Status::Succeeded);
+    note_head(&mut outcome, parts.status, &parts.headers);
+    parts.headers = head::back(parts.headers, body);
+    (parts.version, parts.extensions) = Default::default(); // the upstream connection's own
+    name_action(&mut parts.headers, action);
+
+    let mut passing = Passing::new(asked, reply, parts.status, body);
+    let passed = passing.pass(parts, incoming).await;
+    if let Err(cut) = &passed {
+        passing.last_words(cut).await;
+    }
+    passing.conclude(passed, outcome).await
+}
+
+/// An answer on its way to the client.
+struct Passing<'a> {
+    asked: Asked<'a>,
+    reply: &'a mut Reply<HttpFrame>,
+    status: StatusCode,
+    body: Body,
+    decoder: Decoder,
+    /// What was seen in earlier parts of the answer.
+    seen: Option<Seen>,
+    asked_again: u32,
+    sink: ResultSink,
+    /// The head was sent.
+    begun: bool,
+}
+
+/// Why an answer was not passed to its end.
+enum Cut {
+    /// By the upstream, in these words.
+    Upstream(String),
+    Stopped(Stop),
+    ClientLeft,
+}
+
+impl<'a> Passing<'a> {
+    fn new(
+        asked: Asked<'a>,
+        reply: &'a mut Reply<HttpFrame>,
+        status: StatusCode,
+        body: Body,
+    ) -> Self {
+        let sink = asked.permit.result_sink();
+        let decoder = decoder(body);
+        Self {
+            asked,
+            reply,
+            status,
+            body,
+            decoder,
+            seen: None,
+            asked_again: 0,
+            sink,
+            begun: false,
+        }
+    }
+
+    /// Passes all there is. Drops the upstream's answer in any case.
+    async fn pass(&mut self, head: response::Parts, upstream: UpstreamBody) -> Result<(), Cut> {
+        let permit = self.asked.permit;
+        let stopped = pin!(permit.stopped());
+        match self.body.form {
+            Form::Json if self.status.is_success() => {
+                self.pass_whole(head, upstream, stopped).await?;
+            }
+            Form::Stream => {
+                self.send_head(head).await?;
+                self.pass_stream(upstream, stopped).await?;
+            }
+            Form::Json | Form::Other => {
+                self.send_head(head).await?;
+                self.pass_bytes(upstream, stopped).await?;
+            }
+        }
+        self.reply.send(HttpFrame::End).await.map_err(|ClientGone| Cut::ClientLeft)
+    }
+
+    async fn send_head(&mut self, head: response::Parts) -> Result<(), Cut> {
+        self.begun = true;
+        // Nothing was sent yet, so this does not wait.
+        self.reply.send(HttpFrame::Head(head)).await.map_err(|ClientGone| Cut::ClientLeft)
+    }
+
+    async fn pass_bytes(
+        &mut self,
+        mut upstream: UpstreamBody,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<(), Cut> {
+        while let Some(bytes) = self.next(&mut upstream, stopped.as_mut()).await? {
+            self.send(bytes, stopped.as_mut()).await?;
+        }
+        Ok(())
+    }
+
+    async fn pass_stream(
+        &mut self,
+        upstream: UpstreamBody,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<(), Cut> {
+        let mut gate = Gate::default();
+        let mut part = Some(upstream);
+        while let Some(mut upstream) = part.take() {
+            while let Some(bytes) = self.next(&mut upstream, stopped.as_mut()).await? {
+                gate.push(&bytes).map_err(|error| Cut::Upstream(error.to_string()))?;
+                part = self.steps(&mut gate, stopped.as_mut()).await?;
+                if part.is_some() {
+                    break;
+                }
+            }
+            if part.is_none() {
+                gate.end();
+                part = self.steps(&mut gate, stopped.as_mut()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the gate says; the model's next words, if it was asked to go on.
+    async fn steps(
+        &mut self,
+        gate: &mut Gate,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<Option<UpstreamBody>, Cut> {
+        let unfit = |error: GateError| Cut::Upstream(error.to_string());
+        while let Some(step) = gate.step().map_err(unfit)? {
+            let bytes = match step {
+                Step::Pass(bytes) => bytes,
+                Step::Decide(call) => match self.decide(&call).await {
+                    Ok(()) => gate.release(),
+                    Err(refusal) => gate.replace(&tool::denial(&call, &refusal)),
+                },
+                Step::Stuck => match self.go_on(gate.messages()).await {
+                    Some(upstream) => {
+                        gate.go_on();
+                        return Ok(Some(upstream));
+                    }
+                    None => gate.close(),
+                },
+            };
+            self.send(bytes, stopped.as_mut()).await?;
+        }
+        Ok(None)
+    }
+
+    async fn decide(&self, call: &Call) -> Result<(), Refusal> {
+        self.asked.permit.tool_call(tool::action(call)).await.map(|_action| ())
+    }
+
+    async fn pass_whole(
+        &mut self,
+        mut head: response::Parts,
+        upstream: UpstreamBody,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<(), Cut> {
+        let mut earlier: Vec<Whole> = Vec::new();
+        let mut part = upstream;
+        let mut json = loop {
+            let json = self.whole(part, stopped.as_mut()).await?;
+            let Some(mut whole) = Whole::read(&json) else { break json };
+            self.decide_all(&mut whole).await;
+            if whole.is_unchanged() {
+                break json;
+            }
+            let next = match whole.is_stuck() {
+                true => self.go_on(Some(whole.messages())).await,
+                false => break whole.json(),
+            };
+            match next {
+                Some(next) => part = next,
+                None => {
+                    whole.close();
+                    break whole.json();
+                }
+            }
+            earlier.push(whole);
+        };
+        for part in earlier.iter().rev() {
+            json = part.before(&json).ok_or_else(|| Cut::Upstream(NO_MESSAGE.to_owned()))?;
+        }
+        if head.headers.contains_key(CONTENT_LENGTH) {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(json.len()));
+        }
+        self.send_head(head).await?;
+        self.send(json.into(), stopped).await
+    }
+
+    async fn decide_all(&self, whole: &mut Whole) {
+        for (place, call) in whole.calls() {
+            match self.decide(&call).await {
+                Ok(()) => whole.allow(),
+                Err(refusal) => {
+                    let why = tool::denial(&call, &refusal);
+                    whole.deny(place, call.id, &why);
+                }
+            }
+        }
+    }
+
+    /// All of an answer, within bounds.
+    async fn whole(
+        &mut self,
+        mut upstream: UpstreamBody,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<Vec<u8>, Cut> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.next(&mut upstream, stopped.as_mut()).await? {
+            if whole.len().saturating_add(bytes.len()) > WHOLE_BYTES_MAX {
+                return Err(Cut::Upstream(TOO_LONG.to_owned()));
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole)
+    }
+
+    /// Tells the model what came of its calls and asks it to go on; `None` if its turn has to
+    /// end here.
+    async fn go_on(&mut self, messages: Option<[Value; 2]>) -> Option<UpstreamBody> {
+        let may = self.asked_again < ASKED_AGAIN_MAX;
+        let messages = messages.filter(|_| may)?;
+        self.asked.body = conversation::go_on(&self.asked.body, &messages)?;
+        self.asked_again = self.asked_again.saturating_add(1);
+        let (response, body) = match begin(&self.asked, self.reply).await {
+            Ok(answered) => answered,
+            Err(no_answer) => {
+                let why = no_answer.outcome.reason;
+                tracing::warn!(action = %self.asked.permit.action(), why, "model not asked again");
+                return None;
+            }
+        };
+        if !response.status().is_success() || body.form != self.body.form {
+            return None;
+        }
+        let earlier = std::mem::replace(&mut self.decoder, decoder(body)).end();
+        self.seen = Some(match self.seen.take() {
+            Some(before) => before.and(earlier),
+            None => earlier,
+        });
+        Some(response.into_body())
+    }
+
+    /// The next bytes of the upstream's, decoded; `None` at the end, if it is one.
+    async fn next(
+        &mut self,
+        upstream: &mut UpstreamBody,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<Option<Bytes>, Cut> {
+        let piece = tokio::select! {
+            biased;
+            stop = stopped.as_mut() => return Err(Cut::Stopped(stop)),
+            () = self.reply.gone() => return Err(Cut::ClientLeft),
+            piece = upstream.piece() => piece,
+        };
+        match piece {
+            Some(Ok(bytes)) => match self.decoder.feed(bytes) {
+                Ok(decoded) => Ok(Some(decoded)),
+                Err(unread) => Err(Cut::Upstream(unread.to_string())),
+            },
+            None if self.may_end_here() => Ok(None),
+            // A stream that has said its last word may be cut: nothing is missing.
+            Some(Err(_)) if self.is_stream() && self.decoder.seen().said_all() => Ok(None),
+            None => Err(Cut::Upstream(HALF.to_owned())),
+            Some(Err(error)) => {
+                tracing::warn!(action = %self.asked.permit.action(), %error, "answer cut off");
+                Err(Cut::Upstream(error.to_string()))
+            }
+        }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.body.form == Form::Stream
+    }
+
+    /// Whether a clean end of the bytes can be the end of the answer. Not of a stream without
+    /// `message_stop`: an SDK would take the half for the whole.
+    fn may_end_here(&mut self) -> bool {
+        !self.is_stream() || self.decoder.seen().said_all()
+    }
+
+    /// Sends one piece, waiting while the client is slow.
+    async fn send(
+        &mut self,
+        piece: Bytes,
+        stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<(), Cut> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            stop = stopped => return Err(Cut::Stopped(stop)),
+            sent = self.reply.send(HttpFrame::Data(piece.clone())) => {
+                sent.map_err(|ClientGone| Cut::ClientLeft)?;
+            }
+        }
+        self.sink.update(&piece).await;
+        Ok(())
+    }
+
+    /// Tells the client, where it can still be told, that this is not the end of the answer.
+    async fn last_words(&mut self, cut: &Cut) {
+        let action = self.asked.permit.action();
+        let told = match cut {
+            Cut::Upstream(why) => {
+                let message = format!("This answer is not complete: {why}.");
+                Told::failed(StatusCode::BAD_GATEWAY, message, action)
+            }
+            Cut::Stopped(stop) => Told::stop(stop, action),
+            Cut::ClientLeft => return,
+        };
+        let said = tokio::time::timeout(LAST_WORDS_MAX, self.say(&told)).await;
+        if !matches!(said, Ok(Ok(()))) {
+            tracing::debug!(%action, "client took no last words");
+        }
+    }
+
+    async fn say(&mut self, told: &Told) -> Result<(), ClientGone> {
+        if !self.begun {
+            return self.reply.send(HttpFrame::Whole(told.response())).await;
+        }
+        if !self.is_stream() {
+            return self.reply.send(HttpFrame::Abort).await;
+        }
+        // What was sent are whole events, so another may follow.
+        let words = Bytes::from(told.event());
+        self.reply.send(HttpFrame::Data(words.clone())).await?;
+        self.sink.update(&words).await;
+        self.reply.send(HttpFrame::End).await
+    }
+
+    /// What became of the answer.
+    async fn conclude(self, passed: Result<(), Cut>, mut outcome: Outcome) -> Outcome {
+        let last = self.decoder.end();
+        let seen = match self.seen {
+            Some(before) => before.and(last),
+            None => last,
+        };
+        (outcome.status, outcome.reason) = match passed {
+            Ok(()) => seen.verdict(self.status),
+            Err(Cut::Upstream(why)) => (Status::Failed, Some(why)),
+            Err(Cut::Stopped(stop)) => (Status::Aborted, Some(stop.sentence().to_owned())),
+            Err(Cut::ClientLeft) => (Status::Aborted, Some(CLIENT_LEFT.to_owned())),
+        };
+        let Seen { usage, model, stop_reason, tool_uses, .. } = seen;
+        outcome = Outcome { usage, model, stop_reason, tool_uses, ..outcome };
+        self.sink.finish(&mut outcome).await;
+        outcome
+    }
+}
+
+fn decoder(Body { form, coding }: Body) -> Decoder {
+    let watch = match form {
+        Form::Stream => Watch::stream(),
+        Form::Json => Watch::whole(),
+        Form::Other => Watch::nothing(),
+    };
+    Decoder::new(coding, watch)
+}
