@@ -16,7 +16,7 @@ use provost_ledger::{Checkpoint, Hash, LedgerVerifier, leaf_hash, verify_inclusi
 use provost_types::{ActionId, AgentName, ProjectName, SessionId};
 use serde::Serialize;
 
-pub(super) use lines::{line, number, sentence, text};
+pub(super) use lines::{effects, line, number, sentence, text};
 pub(super) use pages::{Reached, each};
 
 use super::Invocation;

@@ -6,6 +6,12 @@ use serde_json::Value;
 /// How much is shown of a record that this program does not know. Unit: characters.
 const UNKNOWN_CHARS_MAX: usize = 160;
 
+/// Attributes of a tool call's context that say what it would do, the most telling first.
+const EFFECTS: [&str; 5] = ["risks", "commands", "hosts", "writes", "reads"];
+
+/// How much is shown of them. Unit: characters.
+const EFFECTS_CHARS_MAX: usize = 200;
+
 /// One event on one line.
 pub(crate) fn line(event: &Event) -> String {
     let entry = Entry(event);
@@ -23,9 +29,31 @@ pub(crate) fn line(event: &Event) -> String {
 
 /// What an event says, without when, whose and which.
 pub(crate) fn sentence(event: &Event) -> String {
-    let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
-    // An agent that names a model over two lines must not be able to forge the second.
-    Entry(event).sentence().replace(breaks, "\u{fffd}")
+    on_one_line(&Entry(event).sentence())
+}
+
+/// What a tool call would do, as far as it was read: `commands git push, ls; hosts github.com`.
+/// Empty where there is nothing to tell.
+pub(crate) fn effects(event: &Event) -> String {
+    let entry = Entry(event);
+    let told = EFFECTS.iter().filter_map(|name| {
+        let pointers = ["intent", "refusal/intent"]
+            .map(|intent| format!("/record/{intent}/context/{name}"));
+        let items = pointers.iter().find_map(|pointer| entry.at(pointer)?.as_array())?;
+        let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+        (!items.is_empty()).then(|| format!("{name} {}", items.join(", ")))
+    });
+    let told = told.collect::<Vec<_>>().join("; ");
+    let mut shown: String = told.chars().take(EFFECTS_CHARS_MAX).collect();
+    if shown.len() < told.len() {
+        shown.push('…');
+    }
+    on_one_line(&shown)
+}
+
+/// An agent that names something over two lines must not be able to forge the second.
+fn on_one_line(text: &str) -> String {
+    text.replace(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'], "\u{fffd}")
 }
 
 /// A number of an event's entry, by its JSON pointer.

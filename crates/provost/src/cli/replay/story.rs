@@ -9,7 +9,7 @@ use provost_types::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cli::audit::{number, sentence, text};
+use crate::cli::audit::{effects, number, sentence, text};
 
 /// Column in which an item's second line begins.
 const INDENT: &str = "            ";
@@ -162,7 +162,7 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// The item on one line; an action on two.
+    /// The item on one line; an action on two; what a tool would do on one more.
     pub(super) fn told(self, item: &Item) -> String {
         let event = &item.event;
         let action = match item.action() {
@@ -171,20 +171,28 @@ impl Teller {
         };
         let since_begin = offset(self.since_begin_us(item));
         let sentence = sentence(event);
+        let effects = match effects(event) {
+            effects if effects.is_empty() => effects,
+            effects => format!("{INDENT}{effects}\n"),
+        };
         match (event.kind.as_str(), &item.outcome) {
             ("intent", Some(outcome)) => {
                 let took = item.took_us().unwrap_or_default();
                 let took = format!("{}.{:03} s", took / 1_000_000, took / 1_000 % 1_000);
                 let outcome = self::sentence(outcome);
-                format!("{since_begin}  {sentence}\n{INDENT}{outcome}, after {took}{action}\n")
+                let outcome = format!("{INDENT}{outcome}, after {took}{action}\n");
+                format!("{since_begin}  {sentence}\n{effects}{outcome}")
             }
             ("intent", None) => {
-                format!("{since_begin}  {sentence}\n{INDENT}no outcome yet{action}\n")
+                let outcome = format!("{INDENT}no outcome yet{action}\n");
+                format!("{since_begin}  {sentence}\n{effects}{outcome}")
             }
             ("outcome", _) => {
                 format!("{since_begin}  what was asked before: {sentence}{action}\n")
             }
-            ("refusal", _) => format!("{since_begin}  refused: {sentence}{action}\n"),
+            ("refusal", _) => {
+                format!("{since_begin}  refused: {sentence}{action}\n{effects}")
+            }
             ("session", _) => format!("{since_begin}  the session {sentence}\n"),
             _ => format!("{since_begin}  {sentence}{}{action}\n", reason(event)),
         }

@@ -65,6 +65,33 @@ fn actions_that_overlap_are_told_in_the_order_they_were_asked() {
 }
 
 #[test]
+fn what_a_tool_would_do_is_told_on_a_line_that_nobody_can_break() {
+    let context = json!({
+        "commands": ["git push", "a\n+00:09.000  forged"], "hosts": ["github.com"],
+        "programs": ["git"], "reads": [], "risks": [], "writes": [], "parsed": true,
+    });
+    let intent = json!({
+        "plane": "tool", "verb": "call", "resource_id": "Bash", "context": context,
+        "decision": {"verdict": "allow", "policies": ["tools"]},
+    });
+    let refusal = json!({"code": "denied", "reason": "no pushing", "intent": intent.clone()});
+    let story = Story::of(vec![
+        event(1, 1_000, "act_1", json!({"intent": intent})),
+        event(2, 2_000, "act_2", json!({"refusal": refusal})),
+    ]);
+    assert_eq!(
+        told(&story),
+        "\
++00:00.001  tool call Bash: allow by tools
+            commands git push, a\u{fffd}+00:09.000  forged; hosts github.com
+            no outcome yet  act_1
++00:00.002  refused: tool call Bash: denied: no pushing  act_2
+            commands git push, a\u{fffd}+00:09.000  forged; hosts github.com
+"
+    );
+}
+
+#[test]
 fn an_outcome_that_is_fetched_later_concludes_its_action() {
     let asked = event(1, 1_000, "act_1", intent("m"));
     let mut story = Story::of(vec![asked.clone()]);
