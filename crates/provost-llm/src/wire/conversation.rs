@@ -15,16 +15,22 @@ pub(crate) struct ToolResult<'a> {
     pub(crate) content: &'a str,
 }
 
-/// The tool results of the last message: those before are repeated with every request.
+/// The tool results since the model's last turn: those before are repeated with every request.
+/// Behind them may stand messages of other roles, such as Claude Code's reminders.
 pub(crate) fn results(body: &[u8]) -> Vec<ToolResult<'_>> {
     if memchr::memmem::find(body, b"tool_result").is_none() {
         return Vec::new();
     }
-    let last = messages(body).and_then(|messages| messages.last().copied());
-    let last = last.and_then(|last| serde_json::from_str::<Message<'_>>(last.get()).ok());
-    let blocks =
-        last.and_then(|last| serde_json::from_str::<Vec<&RawValue>>(last.content.get()).ok());
-    blocks.unwrap_or_default().into_iter().filter_map(read).collect()
+    let mut results = Vec::new();
+    for message in messages(body).unwrap_or_default().into_iter().rev() {
+        let Ok(message) = serde_json::from_str::<Message<'_>>(message.get()) else { continue };
+        if message.role == "assistant" {
+            break;
+        }
+        let blocks = serde_json::from_str::<Vec<&RawValue>>(message.content.get());
+        results.extend(blocks.unwrap_or_default().into_iter().filter_map(read));
+    }
+    results
 }
 
 fn read(block: &RawValue) -> Option<ToolResult<'_>> {
@@ -65,6 +71,8 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
+    role: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
     content: &'a RawValue,
 }
 
@@ -85,15 +93,17 @@ mod tests {
     use super::{ToolResult, go_on, results};
 
     #[test]
-    fn only_the_last_messages_results_count() {
+    fn only_results_since_the_models_last_turn_count() {
         let body = r#"{"messages":[
             {"role":"user","content":[{"type":"tool_result","tool_use_id":"old"}]},
+            {"role":"assistant","content":[{"type":"tool_use","id":"a"}]},
             {"role":"user","content":[
                 {"type":"text","text":"tool_result"},
                 {"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"x"}]},
                 {"tool_use_id":"b","type":"tool_result","is_error":true,"content":"no"},
                 {"type":"tool_result"}, 7
-            ]}],"model":"m"}"#;
+            ]},
+            {"role":"system","content":[{"type":"text","text":"remember"}]}],"model":"m"}"#;
         let want = [
             ToolResult {
                 tool_use: "a",

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// `provost run -- claude -p …` with a fresh home, ready to be started.
-fn claude(world: &World, program: &Path, model: &str) -> Command {
+pub(crate) fn claude(world: &World, program: &Path, model: &str) -> Command {
     let program = program.to_str().unwrap();
     let home = world.folder().join("home");
     std::fs::create_dir_all(&home).unwrap();
@@ -44,12 +44,12 @@ fn claude(world: &World, program: &Path, model: &str) -> Command {
     command
 }
 
-async fn ended(mut command: Command) -> Output {
+pub(crate) async fn ended(mut command: Command) -> Output {
     let output = tokio::time::timeout(Duration::from_secs(150), command.output());
     output.await.expect("Claude Code ends").unwrap()
 }
 
-fn result(output: &Output) -> Value {
+pub(crate) fn result(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(output)))
 }
 

@@ -33,4 +33,6 @@ mod raw;
 #[cfg(test)]
 mod tampering;
 #[cfg(test)]
+mod tool_calls;
+#[cfg(test)]
 mod world;
