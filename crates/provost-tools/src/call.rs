@@ -17,6 +17,10 @@ const RESERVED: &[&str] = &[
     "select", "then", "until", "while", "{", "}", "[[", "]]", "((", "))",
 ];
 
+/// Builtins whose words can be names of variables, which they evaluate.
+const SETTING: &[&str] =
+    &["[", "getopts", "mapfile", "printf", "read", "readarray", "test", "unset", "wait"];
+
 impl Shell<'_> {
     /// Reads one command: its words, and what it is given to read if that is known.
     pub(crate) fn call(&mut self, words: &[Word], stdin: Option<&Word>) {
@@ -45,6 +49,9 @@ impl Shell<'_> {
             return self.urls(words);
         };
         self.out.risks(&rule.risks);
+        if SETTING.contains(&base) {
+            self.settings(words);
+        }
         if rule.sub.is_empty() {
             self.out.program(base, base.to_owned());
         }
@@ -57,21 +64,39 @@ impl Shell<'_> {
             }
             Kind::Feeder => self.feeder(rule, words),
             Kind::Eval => {
+                // Of `trap` only the first word is code; the others are signals.
+                let words =
+                    if base == "trap" { words.get(..1).unwrap_or(words) } else { words };
                 if let Some(rest) = self.unwrapped(rule, words) {
                     self.joined(&rest);
                 }
             }
             Kind::Shell => self.interpreter(rule, words, stdin),
-            Kind::Cd => self.change_folder(words),
+            Kind::Cd => self.change_folder(base, words),
             Kind::Find => self.find(words),
             Kind::Assign => self.key_values(words),
+        }
+    }
+
+    /// Words that may name variables: `read HOME`, and `test -v 'a[$(rm x)]'`.
+    pub(crate) fn settings(&mut self, words: &[Word]) {
+        let named = words.iter().any(|word| word.shown().starts_with("-v"));
+        for word in words {
+            match word.text() {
+                Some(text) if text.contains('[') && text.contains(['$', '`']) => {
+                    self.out.fail()
+                }
+                Some(text) => self.assigns(text.trim_start_matches("-v")),
+                None if named => self.out.risks(&[Risk::Execute]),
+                None => {}
+            }
         }
     }
 
     fn plain(&mut self, base: &str, rule: &Program, words: &[Word]) {
         let scan = scan(rule, words);
         self.out.risks(&scan.risks);
-        if scan.operands.is_empty() {
+        if words.is_empty() {
             self.out.risks(&rule.alone);
         }
         let mut online = rule.risks.clone();
@@ -86,13 +111,19 @@ impl Shell<'_> {
             self.urls(words);
         }
         for operand in scan.operands.iter().take(rule.hosts) {
-            self.out.host(operand);
+            if !rule.remote || is_remote(operand) {
+                self.out.host(operand);
+            }
         }
     }
 
     /// The risks of a subcommand; what comes before it must be certain.
     fn subcommand(&mut self, base: &str, rule: &Program, scan: &Scan) -> Vec<Risk> {
-        let Some((first, later)) = scan.operands.split_first() else {
+        // `cargo +nightly build` names a toolchain first.
+        let toolchain = |word: &&Word| word.0.first() == Some(&Piece::Char('+'));
+        let skip = scan.operands.iter().take_while(toolchain).count();
+        let operands = scan.operands.get(skip..).unwrap_or_default();
+        let Some((first, later)) = operands.split_first() else {
             self.out.program(base, base.to_owned());
             return Vec::new();
         };
@@ -130,6 +161,9 @@ impl Shell<'_> {
                 .is_some_and(|(place, _)| place.contains('@') && !place.contains(['/', ' ']));
             if let Some((before, _)) = shown.split_once("://") {
                 let scheme = before.rsplit(|char: char| !char.is_ascii_alphanumeric()).next();
+                if matches!(scheme, Some("file" | "gs" | "s3")) {
+                    continue;
+                }
                 let skip = before.len().saturating_sub(scheme.unwrap_or_default().len());
                 let chars = before.get(..skip).map_or(0, |text| text.chars().count());
                 self.out.host(&word.after(chars));
@@ -149,11 +183,17 @@ impl Shell<'_> {
             let flag = text.as_deref().filter(|text| text.starts_with('-') && *text != "-");
             match flag {
                 Some("--") => {}
+                None if text.as_deref() == Some("-") => {
+                    if !rule.bare.contains(&"-".to_owned()) {
+                        self.out.fail();
+                        return None;
+                    }
+                }
                 Some(flag) => match self.wrapper_flag(rule, flag)? {
                     Takes::Nothing => {}
                     Takes::Next => drop(rest.next()),
                 },
-                None if word.may_be_flag() && text.as_deref() != Some("-") => {
+                None if word.may_be_flag() => {
                     self.out.fail();
                     return None;
                 }
@@ -297,11 +337,13 @@ impl Shell<'_> {
         self.folders = before;
     }
 
-    fn change_folder(&mut self, words: &[Word]) {
+    fn change_folder(&mut self, base: &str, words: &[Word]) {
         self.moves = true;
         let flag = |word: &&Word| !matches!(word.text().as_deref(), Some("-P" | "-L" | "--"));
         let target = match words.iter().find(flag) {
-            None => Word(vec![Piece::Home]),
+            None if base == "cd" => Word(vec![Piece::Home]),
+            None => Word::any(),
+            Some(word) if base != "cd" && word.shown().starts_with('+') => Word::any(),
             Some(word) => word.clone(),
         };
         let open = |piece: &Piece| matches!(piece, Piece::Any | Piece::Many | Piece::One);
@@ -337,6 +379,13 @@ fn program_name(word: &Word) -> Option<String> {
         true => format!("~{text}"),
         false => text,
     })
+}
+
+/// Whether a word names a file of another machine: `host:path`, or could.
+pub(crate) fn is_remote(word: &Word) -> bool {
+    let shown = word.shown();
+    let before = shown.split_once(':').map(|(before, _)| before);
+    word.is_open() || before.is_some_and(|before| !before.contains('/'))
 }
 
 fn is_name(text: &str) -> bool {

@@ -4,8 +4,10 @@
 
 use crate::{
     Risk,
+    call::is_remote,
     gather::Access,
     rules::{Operands, Program},
+    sed,
     shell::Shell,
     word::{Piece, Word},
 };
@@ -47,6 +49,9 @@ pub(crate) fn scan(rule: &Program, words: &[Word]) -> Scan {
             scan.values.push((flag, value));
         }
     }
+    if rule.scripted && !scan.is_harmless() {
+        scan.risks.extend([Risk::Execute, Risk::Read, Risk::Write]);
+    }
     let told = |word: &Word| rule.telltale.iter().any(|part| word.shown().contains(part));
     let tells = |word: &Word| word.is_open() || told(word);
     if !rule.telltale.is_empty() && words.iter().any(tells) {
@@ -56,6 +61,16 @@ pub(crate) fn scan(rule: &Program, words: &[Word]) -> Scan {
 }
 
 impl Scan {
+    /// Whether each `sed` script among the words only prints and edits.
+    fn is_harmless(&self) -> bool {
+        let is_script = |flag: &str| flag == "-e" || is_short_for(flag, "--expression");
+        let own =
+            self.operands.iter().find(|word| !word.0.is_empty()).filter(|_| !self.instead);
+        let given = self.values.iter().filter(|(flag, _)| is_script(flag));
+        let mut scripts = given.map(|(_, value)| value).chain(own);
+        scripts.all(|script| script.text().is_some_and(|text| sed::is_harmless(&text)))
+    }
+
     /// Notes one flag; returns it if its value is the next word.
     fn flag(&mut self, rule: &Program, word: &Word) -> Option<String> {
         let lead: String = word
@@ -129,6 +144,11 @@ impl Shell<'_> {
     /// Lists the files among the words of a command.
     pub(crate) fn files(&mut self, rule: &Program, scan: &Scan) {
         for (flag, value) in &scan.values {
+            // `curl -d @file`: where such a flag can read, its value can name what.
+            let may_read = rule.flags.get(flag).is_some_and(|its| its.contains(&Risk::Read));
+            if let Some((_, file)) = value.behind('@').filter(|_| may_read) {
+                self.note(&file, Access::Read);
+            }
             if has(&rule.reads, flag) {
                 self.note(value, Access::Read);
             }
@@ -142,14 +162,21 @@ impl Shell<'_> {
         if scan.writing && !files.is_empty() {
             self.out.risks(&[Risk::Write]);
         }
+        let targeted = scan.values.iter().any(|(flag, _)| has(&rule.writes, flag));
         let last = files.len().saturating_sub(1);
         for (at, file) in files.iter().enumerate() {
+            if rule.remote && is_remote(file) && !file.is_open() {
+                continue;
+            }
             let (read, write) = match rule.operands {
                 Operands::None => (false, false),
                 Operands::Read => (true, scan.writing),
                 Operands::Write => (false, true),
                 Operands::Both => (true, true),
-                Operands::Copy => (at < last, at == last),
+                Operands::Copy => {
+                    let ends = at == last && !targeted;
+                    (!ends, ends || scan.writing)
+                }
             };
             if read {
                 self.note(file, Access::Read);

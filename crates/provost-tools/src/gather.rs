@@ -44,6 +44,11 @@ impl Gather {
         self.opaque = true;
     }
 
+    /// True if something was not understood.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.opaque
+    }
+
     /// Notes a program with its command.
     pub(crate) fn program(&mut self, program: &str, command: String) {
         self.programs.insert(program.to_owned());
@@ -58,7 +63,7 @@ impl Gather {
 
     /// Notes a file, in each folder the call may be in by then.
     pub(crate) fn file(&mut self, rules: &Rules, word: &Word, access: Access, at: &[Folder]) {
-        if word.0.is_empty() || is_device(&word.shown()) {
+        if self.opaque || word.0.is_empty() || is_device(&word.shown()) {
             return;
         }
         for folder in at {

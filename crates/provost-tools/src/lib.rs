@@ -30,6 +30,7 @@ mod json;
 mod path;
 mod risk;
 mod rules;
+mod sed;
 mod shell;
 mod tool;
 mod word;

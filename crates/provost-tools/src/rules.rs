@@ -144,6 +144,10 @@ pub(crate) struct Program {
     pub(crate) sub: BTreeMap<String, Vec<Risk>>,
     /// How many operands, at most, name hosts.
     pub(crate) hosts: usize,
+    /// Whether operands such as `host:path` are elsewhere.
+    pub(crate) remote: bool,
+    /// Whether its first operand is a script of `sed`.
+    pub(crate) scripted: bool,
     /// Text in any word that shows it can run or write more: `system` for `awk`.
     pub(crate) telltale: Vec<String>,
     /// Flags with which a wrapper only asks about its words: `command -v`.

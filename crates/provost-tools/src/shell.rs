@@ -128,21 +128,50 @@ impl<'s> Source<'s> {
 fn parsed(script: &str) -> Option<Tree> {
     // A carriage return is part of a word for bash, and white space for the parser.
     let odd = |char: char| char.is_control() && !matches!(char, '\n' | '\t');
-    if script.len() > SCRIPT_BYTES_MAX || script.contains(odd) {
+    let marks = |char: char| wording::MARKS.contains(&char);
+    let odd = |char: char| odd(char) || marks(char);
+    if script.len() > SCRIPT_BYTES_MAX || script.contains(odd) || joins_words(script) {
         return None;
     }
     let mut parser = Parser::new();
     parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
-    let tree = parser.parse(script, None)?;
-    (!tree.root_node().has_error() && is_shallow(&tree)).then_some(tree)
+    let tree = parser.parse(masked(script), None)?;
+    (!tree.root_node().has_error() && is_sound(&tree, script)).then_some(tree)
 }
 
+/// Whether a line is continued in the middle of a word, which the parser takes for two.
+fn joins_words(script: &str) -> bool {
+    let mut before: Option<&str> = None;
+    for line in script.split("\\\n") {
+        let tight = |text: &str| !text.is_empty() && !text.ends_with([' ', '\t', '\n']);
+        if before.is_some_and(tight) && !line.starts_with([' ', '\t', '\n']) {
+            return true;
+        }
+        before = Some(line);
+    }
+    false
+}
+
+/// The script with each byte beyond ASCII as a dot: part of a word, and never of a name.
+///
+/// The scanner of tree-sitter-bash 0.25 looks up such characters in a table that ends before
+/// them, and crashes. Nodes keep their places, so their texts come from the script itself.
+fn masked(script: &str) -> String {
+    script.bytes().map(|byte| if byte.is_ascii() { char::from(byte) } else { '.' }).collect()
+}
+
+/// Whether a tree is not too deep, has nothing missing, and divides no character.
+///
 /// Walks without recursion, since depth is what is in question.
-fn is_shallow(tree: &Tree) -> bool {
+fn is_sound(tree: &Tree, script: &str) -> bool {
     let mut cursor = tree.walk();
     let mut depth = 0_usize;
     loop {
-        if cursor.node().is_missing() || depth > TREE_DEPTH_MAX {
+        let node = cursor.node();
+        if script.get(node.byte_range()).is_none()
+            || node.is_missing()
+            || depth > TREE_DEPTH_MAX
+        {
             return false;
         }
         if cursor.goto_first_child() {

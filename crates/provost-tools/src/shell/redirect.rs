@@ -37,8 +37,13 @@ impl Shell<'_> {
                 self.out.fail();
             }
             word_end = Some(child.end_byte());
-            let word = self.word(source, child);
-            words.push(word);
+            if child.kind() == "command_name" {
+                // A name made by braces is not a name that can be told.
+                let name = self.word(source, child);
+                words.push(name);
+            } else {
+                words.extend(self.words(source, child));
+            }
         }
         for redirect in outer {
             self.redirect(source, redirect, &mut streams);
@@ -181,9 +186,14 @@ impl Shell<'_> {
         };
         self.out.risks(&[risk]);
         self.out.file(self.rules, word, access, &self.folders);
+        // Bash makes connections of these names; a word that can be anything can be one.
         let sockets = ["/dev/tcp/", "/dev/udp/"];
-        if let Some(rest) = sockets.iter().find_map(|prefix| shown.strip_prefix(prefix)) {
-            self.out.host(&Word::known(rest));
+        let host = sockets.iter().find_map(|prefix| shown.strip_prefix(prefix));
+        if host.is_some() || word.is_open() {
+            self.out.risks(&[Risk::Network]);
+        }
+        if let Some(host) = host {
+            self.out.host(&Word::known(host));
         }
     }
 
@@ -191,6 +201,10 @@ impl Shell<'_> {
         let parts = children(node);
         let start = parts.iter().find(|(_, part)| part.kind() == "heredoc_start");
         let raw = start.is_some_and(|(_, part)| source.text(*part).contains(['\'', '"', '\\']));
+        if start.is_none_or(|(_, part)| !source.text(*part).is_ascii()) {
+            // The parser saw dots, and may have ended the text at another word.
+            self.out.fail();
+        }
         let tabs = parts.iter().any(|(_, part)| source.text(*part) == "<<-");
         to.stdin = Some(Word::default());
         for (field, part) in parts {

@@ -23,6 +23,8 @@ impl Shell<'_> {
     /// Walks one statement, or an expression that stands in one.
     pub(super) fn statement(&mut self, source: Source<'_>, node: Node<'_>) {
         match node.kind() {
+            // Nothing can be worse than it is, and a hostile script may be slow to walk.
+            _ if self.out.is_opaque() => {}
             "comment" => {}
             "compound_statement" if source.text(node).starts_with("((") => {
                 self.arithmetic(node);
@@ -42,7 +44,16 @@ impl Shell<'_> {
             "redirected_statement" => self.redirected(source, node),
             "file_redirect" => self.lone_redirect(source, node),
             "declaration_command" => self.declaration(source, node),
-            "test_command" | "unset_command" | "variable_assignments" => {
+            "unset_command" => {
+                self.inner_of(source, node);
+                let names: Vec<_> = children(node)
+                    .into_iter()
+                    .filter(|(_, child)| child.is_named() && child.kind() != "comment")
+                    .flat_map(|(_, child)| self.words(source, child))
+                    .collect();
+                self.settings(&names);
+            }
+            "test_command" | "variable_assignments" => {
                 self.inner_of(source, node);
             }
             _ => self.inner(source, node),
@@ -145,6 +156,7 @@ impl Shell<'_> {
                     names = true;
                     let word = self.word(source, *part);
                     match word.text() {
+                        Some(text) if text.contains(['$', '`']) => self.out.fail(),
                         Some(text) => self.assigns(text.split('=').next().unwrap_or_default()),
                         None => self.out.risks(&[Risk::Execute]),
                     }

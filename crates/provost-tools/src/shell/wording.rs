@@ -18,19 +18,32 @@ const EVALUATING: &[&str] = &["-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-
 impl Shell<'_> {
     /// The word that a node stands for; finds what runs on the way.
     pub(super) fn word(&mut self, source: Source<'_>, node: Node<'_>) -> Word {
+        match self.words(source, node).as_slice() {
+            [word] => word.clone(),
+            _ => Word::any(),
+        }
+    }
+
+    /// The words that a node stands for: more than one if it has braces.
+    pub(super) fn words(&mut self, source: Source<'_>, node: Node<'_>) -> Vec<Word> {
         self.inner(source, node);
         let mut word = Word::default();
         if spell(source, node, &mut word).is_none() {
             self.out.fail();
-            return Word::any();
+            return vec![Word::any()];
         }
-        braces(word)
+        expanded(word)
     }
 
     /// Finds the commands that run inside an expression, and what else it does.
     pub(super) fn inner(&mut self, source: Source<'_>, node: Node<'_>) {
         match node.kind() {
             "command_substitution" | "process_substitution" => {
+                let text = source.text(node);
+                if text.starts_with('`') && text.contains('\\') {
+                    // Backslashes are undone before the inside is read.
+                    return self.out.fail();
+                }
                 return self.apart(|shell| shell.sequence(source, node));
             }
             "arithmetic_expansion" => self.arithmetic(node),
@@ -48,6 +61,11 @@ impl Shell<'_> {
             }
             "variable_name" if self.rules.is_secret(source.text(node)) => {
                 self.out.risks(&[Risk::Credentials]);
+            }
+            kind if node.is_named() && node.child_count() == 0 && !is_raw(kind) => {
+                if hides_code(source.text(node)) || !ACCEPTED.contains(&kind) {
+                    self.out.fail();
+                }
             }
             kind if !node.is_named() || ACCEPTED.contains(&kind) => {}
             _ => return self.out.fail(),
@@ -149,6 +167,24 @@ const ACCEPTED: &[&str] = &[
     "word",
 ];
 
+fn is_raw(kind: &str) -> bool {
+    matches!(kind, "raw_string" | "ansi_c_string" | "comment")
+}
+
+/// Whether a leaf of the tree has code that the parser did not take apart.
+fn hides_code(text: &str) -> bool {
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' => drop(chars.next()),
+            '`' => return true,
+            '$' if chars.peek().is_some_and(|next| "({[".contains(*next)) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
 fn is_plain_index(text: &str) -> bool {
     matches!(text, "@" | "*") || text.chars().all(|char| char.is_ascii_digit())
 }
@@ -181,6 +217,7 @@ fn spell(source: Source<'_>, node: Node<'_>, word: &mut Word) -> Option<()> {
             word.0.extend(text.get(..lead)?.chars().map(Piece::Char));
             word.0.push(match text.trim_start() {
                 "$HOME" | "${HOME}" if word.0.is_empty() => Piece::Home,
+                "$PWD" | "${PWD}" if word.0.is_empty() => Piece::Char('.'),
                 _ => Piece::Any,
             });
             Some(())
@@ -254,6 +291,8 @@ fn bare(text: &str, word: &mut Word) -> Option<()> {
             '?' => Piece::One,
             '[' => BRACKET,
             '{' => BRACE,
+            ',' => COMMA,
+            '}' => CLOSE,
             '~' if at == 0 && first => match text.chars().nth(1) {
                 None | Some('/') => Piece::Home,
                 Some(_) => Piece::Any,
@@ -267,32 +306,75 @@ fn bare(text: &str, word: &mut Word) -> Option<()> {
     Some(())
 }
 
-/// Stands for an unquoted `[` until the whole word is known. A noncharacter of Unicode.
+/// Characters that mean more without quotes stand as noncharacters of Unicode until the whole
+/// word is known; scripts that hold such themselves are refused.
+pub(super) const MARKS: std::ops::RangeInclusive<char> = '\u{fdd0}'..='\u{fdef}';
 const BRACKET: Piece = Piece::Char('\u{fdd0}');
-/// Stands for an unquoted `{` until the whole word is known. A noncharacter of Unicode.
 const BRACE: Piece = Piece::Char('\u{fdd1}');
+const COMMA: Piece = Piece::Char('\u{fdd2}');
+const CLOSE: Piece = Piece::Char('\u{fdd3}');
+/// Most words that braces make of one.
+const WORDS_MAX: usize = 64;
 
-/// Settles brackets and braces: by themselves they are text, in pairs they can be anything.
-fn braces(mut word: Word) -> Word {
-    let closes = |close: char, from: usize, word: &Word| {
-        let mut rest = word.0.iter().skip(from);
-        rest.any(|piece| *piece == Piece::Char(close))
-    };
-    for at in 0..word.0.len() {
-        let next = at.saturating_add(1);
-        let settled = match word.0.get(at) {
-            Some(piece) if *piece == BRACKET && closes(']', next, &word) => Piece::Any,
-            Some(piece) if *piece == BRACKET => Piece::Char('['),
-            Some(piece) if *piece == BRACE => match word.0.get(next) {
-                Some(Piece::Char('}')) => Piece::Char('{'),
-                _ if closes('}', next, &word) => Piece::Any,
-                _ => Piece::Char('{'),
-            },
-            _ => continue,
-        };
-        if let Some(piece) = word.0.get_mut(at) {
-            *piece = settled;
+/// The words that braces make of one, with every mark settled.
+fn expanded(word: Word) -> Vec<Word> {
+    let mut open = vec![word];
+    let mut done = Vec::new();
+    while let Some(word) = open.pop() {
+        if open.len().saturating_add(done.len()) > WORDS_MAX {
+            return vec![Word::any()];
         }
+        match alternatives(&word) {
+            Some(words) => open.extend(words.into_iter().rev()),
+            None => done.push(settled(word)),
+        }
+    }
+    done
+}
+
+/// The words that the first pair of braces makes, or nothing if there is no such pair.
+fn alternatives(word: &Word) -> Option<Vec<Word>> {
+    for (start, _) in word.0.iter().enumerate().filter(|(_, piece)| **piece == BRACE) {
+        let mut depth = 0_usize;
+        let mut parts: Vec<Vec<Piece>> = vec![Vec::new()];
+        for (at, piece) in word.0.iter().enumerate().skip(start.saturating_add(1)) {
+            match *piece {
+                CLOSE if depth == 0 && parts.len() > 1 => {
+                    let before = word.0.get(..start)?;
+                    let after = word.0.get(at.saturating_add(1)..)?;
+                    let whole = |part: &Vec<Piece>| Word([before, part, after].concat());
+                    return Some(parts.iter().map(whole).collect());
+                }
+                CLOSE if depth == 0 => break,
+                COMMA if depth == 0 => {
+                    parts.push(Vec::new());
+                    continue;
+                }
+                CLOSE => depth = depth.saturating_sub(1),
+                BRACE => depth = depth.saturating_add(1),
+                Piece::Char(_) | Piece::Home | Piece::One | Piece::Many | Piece::Any => {}
+            }
+            parts.last_mut()?.push(*piece);
+        }
+    }
+    None
+}
+
+/// Settles what braces have left: brackets in pairs can be any character, dots count.
+fn settled(mut word: Word) -> Word {
+    let dots = word.shown().contains("..");
+    let brackets = word.0.contains(&Piece::Char(']'));
+    let ranged = dots && word.0.contains(&BRACE) && word.0.contains(&CLOSE);
+    for piece in &mut word.0 {
+        *piece = match *piece {
+            BRACKET if brackets => Piece::Any,
+            BRACKET => Piece::Char('['),
+            BRACE if ranged => Piece::Any,
+            BRACE => Piece::Char('{'),
+            COMMA => Piece::Char(','),
+            CLOSE => Piece::Char('}'),
+            Piece::Char(_) | Piece::Home | Piece::One | Piece::Many | Piece::Any => *piece,
+        };
     }
     word
 }

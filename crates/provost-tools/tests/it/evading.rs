@@ -6,6 +6,8 @@ use crate::{bash, check};
 fn quotes_and_escapes_hide_nothing() {
     let rm = "rm | delete |  | /w/a";
     check(&[
+        ("rm é", "rm | delete |  | /w/é"),
+        ("é=1", "é=1 | execute"),
         ("\\rm a", rm),
         ("r\\m a", rm),
         ("\"rm\" a", rm),
@@ -40,7 +42,9 @@ fn code_that_is_not_shown_is_execute() {
         ("ls() { :; }", ": | execute"),
         (":(){ :|:& };:", ": | execute"),
         ("awk 'BEGIN{system(\"rm x\")}'", "awk | execute read write"),
-        ("source x", "source | execute"),
+        ("source x", "source | execute read | /w/x"),
+        ("sed s/a/b/e f", "sed | execute read write | /w/f"),
+        ("sed --expr='w f' x", "sed | execute read write | /w/x"),
         ("[[ $x -eq 1 ]]", " | execute"),
         ("echo ${a[$i]}", "echo | execute"),
         (
@@ -93,6 +97,17 @@ fn what_is_not_certain_has_every_risk() {
         "HOME=/etc; rm ~/passwd",
         "export HOME=/etc",
         "for HOME in /etc; do rm ~/passwd; done",
+        "echo ${x#$(rm y)}",
+        "echo ${x%`rm y`}",
+        "ls `echo \\`rm y\\``",
+        "unset 'a[$(rm y)]'",
+        "test -v 'a[$(rm y)]'",
+        "declare -a 'x=($(rm y))'",
+        "read HOME < f",
+        "printf -v HOME x",
+        "> a\\\nrm x",
+        "ls \u{fdd1}",
+        "cat <<é\nè\n: '\né\nrm x\n: '",
         "coproc rm x",
         "cat <<E arg | sh\nx\nE",
         "echo 'unclosed",
