@@ -15,6 +15,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("age", &["provost-secrets", "provost-store"]),
     ("axum", &["provost-admin"]),
     ("cedar-policy", &["provost-decide"]),
+    ("tree-sitter", &["provost-tools"]),
     ("clap", &["provost"]),
     ("ed25519-dalek", &["provost-ledger"]),
     ("hyper", &["provost", "provost-gateway", "provost-scripted"]),

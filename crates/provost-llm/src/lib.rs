@@ -2,9 +2,10 @@
 //!
 //! Emits `message`, `count_tokens` and `list_models`. Bytes pass unchanged in both directions:
 //! prompt caches and signatures depend on them, and clients send fields no parser knows yet.
-//! Requests are read for what policy decides on, answers for what the ledger keeps. Nothing
-//! here rewrites a prompt, an answer, a model's name or a beta: what it will not carry, it
-//! refuses.
+//! Requests are read for what policy decides on, answers for what the ledger keeps and for
+//! tool calls, which leave when they are decided. Nothing here rewrites a prompt, a model's
+//! name or a beta: what it will not carry, it refuses. Of an answer, only a denied tool call is
+//! replaced.
 
 mod classify;
 mod execute;

@@ -7,7 +7,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use provost_ledger::Subject;
 use provost_store::{Bodies, BodyMode, BodyPart, BodyWriter, ProjectKeys};
 use provost_types::{
-    Action, ActionId, AgentName, CredentialId, Digest, Outcome, ProjectName, SessionId, Status,
+    Action, ActionId, AgentName, CredentialId, Digest, Outcome, Plane, ProjectName, SessionId,
+    Status,
 };
 use sha2::Sha256;
 use tokio::sync::OwnedSemaphorePermit;
@@ -41,6 +42,8 @@ pub struct Permit {
 pub(crate) struct Held {
     pub(crate) closer: Closer,
     pub(crate) tool_calls: Arc<ToolCalls>,
+    /// Where the action came in.
+    pub(crate) plane: Plane,
     pub(crate) span: Span,
     /// Its place among those in flight, here and in its session.
     pub(crate) _place: (OwnedSemaphorePermit, InFlight),
@@ -176,7 +179,8 @@ impl Permit {
     /// [`Refusal`], recorded like every other.
     pub async fn tool_call(&self, mut call: Action) -> Result<ActionId, Refusal> {
         call.correlation.asked_in = Some(self.action);
-        self.held.tool_calls.decide(&self.caller, &self.keeping, &call).await
+        let seen = (self.held.plane, &call);
+        self.held.tool_calls.decide(&self.caller, &self.keeping, seen).await
     }
 
     /// Records what the client says came of a tool call of this session: whether it failed,

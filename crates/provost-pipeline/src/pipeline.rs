@@ -147,6 +147,7 @@ impl Pipeline {
         let held = Held {
             closer: self.closer.clone(),
             tool_calls: Arc::clone(&self.tool_calls),
+            plane: action.plane,
             span,
             _place: (place, in_flight),
         };

@@ -4,6 +4,9 @@
 //! the pipeline can do is decide before the client hears of it, and record what it says came
 //! of it. A call that is allowed stays open until its result is seen, its session ends, or the
 //! next start finds it without an outcome.
+//!
+//! The same call may be seen on several planes: in the model's stream, then by a hook. It is
+//! decided each time, for policy and run state may have changed, and recorded once.
 
 use std::{
     collections::HashMap,
@@ -11,7 +14,9 @@ use std::{
 };
 
 use provost_ledger::{Intent, Record, Refused};
-use provost_types::{Action, ActionId, Causes, Outcome, SessionId, Status, Verdict};
+use provost_types::{Action, ActionId, Causes, Outcome, Plane, SessionId, Status, Verdict};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     Caller, Directory, PolicyDirectory, Refusal, RefusalCode,
@@ -43,43 +48,73 @@ pub(crate) type Key = (SessionId, String);
 pub(crate) struct Open {
     caller: Caller,
     action: ActionId,
+    /// What it was asked with, in a form that does not depend on who printed it.
+    arguments: Vec<u8>,
+    /// Where it was seen first.
+    plane: Plane,
 }
 
 impl ToolCalls {
-    /// Decides one call and records the decision; the call may be made if this succeeds.
+    /// Decides one call, seen on `plane`, and records the decision; the call may be made if
+    /// this succeeds.
     ///
-    /// `call.correlation.tool_use` names it. A call that is open already under that name is
-    /// decided and recorded again: two calls of one name are two calls.
+    /// `call.correlation.tool_use` names it. A call that is open under that name, with the
+    /// same arguments and seen on another plane, is the same; any other is another.
     pub(crate) async fn decide(
         &self,
         caller: &Caller,
         keeping: &Keeping,
-        call: &Action,
+        (plane, call): (Plane, &Action),
     ) -> Result<ActionId, Refusal> {
-        let action = ActionId::generate();
+        let seen = self.seen(caller, plane, call);
+        let action = seen.unwrap_or_else(ActionId::generate);
         let decision = decide(&self.policies, caller, call);
         let intent = intent(caller, call, keeping, decision);
-        match self.admit(caller, action, &intent).await {
+        let admitted = match seen {
+            Some(_) => self.may(caller, &intent),
+            None => self.admit(caller, action, &intent).await,
+        };
+        match admitted {
+            Ok(()) if seen.is_some() => {
+                metrics::counter!("provost_tool_calls_total", "result" => "seen-again")
+                    .increment(1);
+                Ok(action)
+            }
             Ok(()) => {
                 metrics::counter!("provost_tool_calls_total", "result" => "allowed")
                     .increment(1);
-                self.keep(caller, action, call);
+                self.keep(caller, action, (plane, call));
                 Ok(action)
             }
             Err(reason) => {
                 metrics::counter!("provost_tool_calls_total", "result" => reason.code.as_str())
                     .increment(1);
+                // Allowed before, and not any more: what came of it is that it was not made.
+                self.withdraw(caller, call, &reason);
                 Err(self.refuse(caller, action, intent, reason).await)
             }
         }
     }
 
-    async fn admit(
-        &self,
-        caller: &Caller,
-        action: ActionId,
-        intent: &Intent,
-    ) -> Result<(), Reason> {
+    /// The action of the same call, if it was seen on another plane and is open.
+    fn seen(&self, caller: &Caller, plane: Plane, call: &Action) -> Option<ActionId> {
+        let key = (caller.session, call.correlation.tool_use.clone()?);
+        let open = self.open();
+        let known = open.get(&key)?;
+        (known.plane != plane && known.arguments == canonical(&call.arguments))
+            .then_some(known.action)
+    }
+
+    fn withdraw(&self, caller: &Caller, call: &Action, reason: &Reason) {
+        let Some(tool_use) = call.correlation.tool_use.clone() else { return };
+        if let Some(open) = self.open().remove(&(caller.session, tool_use)) {
+            let outcome = Outcome::because(Status::Aborted, reason.message.clone());
+            self.closer.conclude_later(&open.caller, open.action, outcome);
+        }
+    }
+
+    /// Whether the call may be made now.
+    fn may(&self, caller: &Caller, intent: &Intent) -> Result<(), Reason> {
         let entered = {
             let mut state = self.directory.state.write();
             state.tree.enter(&caller.project, &caller.agent, caller.session)
@@ -88,6 +123,16 @@ impl ToolCalls {
         if intent.decision.verdict == Verdict::Deny {
             return Err(Reason::new(RefusalCode::Denied, intent.decision.reason.clone()));
         }
+        Ok(())
+    }
+
+    async fn admit(
+        &self,
+        caller: &Caller,
+        action: ActionId,
+        intent: &Intent,
+    ) -> Result<(), Reason> {
+        self.may(caller, intent)?;
         if self.open().len() >= OPEN_MAX {
             return Err(Reason::new(RefusalCode::Busy, "too many tool calls wait for results"));
         }
@@ -101,12 +146,14 @@ impl ToolCalls {
         }
     }
 
-    fn keep(&self, caller: &Caller, action: ActionId, call: &Action) {
+    fn keep(&self, caller: &Caller, action: ActionId, (plane, call): (Plane, &Action)) {
         let Some(tool_use) = call.correlation.tool_use.clone() else { return };
-        let open = Open { caller: caller.clone(), action };
+        let arguments = canonical(&call.arguments);
+        let open = Open { caller: caller.clone(), action, arguments, plane };
         let before = self.open().insert((caller.session, tool_use), open);
         if let Some(before) = before {
-            let why = "another tool call of the same id was asked for before its result came";
+            let why = "a call of the same id, with other arguments or from the same place, \
+                       came before its result";
             self.abandon(&before, why);
         }
     }
@@ -164,5 +211,24 @@ impl ToolCalls {
 
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The SHA-256 of JSON with sorted keys and no white space; of the bytes, if they are no JSON.
+fn canonical(arguments: &[u8]) -> Vec<u8> {
+    let value = serde_json::from_slice::<serde_json::Value>(arguments);
+    let printed = value.map_or_else(|_| arguments.to_vec(), |value| value.to_string().into());
+    Sha256::digest(printed).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn who_printed_the_arguments_does_not_matter() {
+        assert_eq!(canonical(br#"{"b":1, "a":[2]}"#), canonical(br#"{"a":[2],"b":1}"#));
+        assert_ne!(canonical(br#"{"a":1}"#), canonical(br#"{"a":2}"#));
+        assert_ne!(canonical(b"{"), canonical(b"{ "));
     }
 }
