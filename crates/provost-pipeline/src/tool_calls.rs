@@ -216,8 +216,13 @@ impl ToolCalls {
 
 /// The SHA-256 of JSON with sorted keys and no white space; of the bytes, if they are no JSON.
 fn canonical(arguments: &[u8]) -> Vec<u8> {
-    let value = serde_json::from_slice::<serde_json::Value>(arguments);
-    let printed = value.map_or_else(|_| arguments.to_vec(), |value| value.to_string().into());
+    let printed = match serde_json::from_slice::<serde_json::Value>(arguments) {
+        Ok(mut value) => {
+            value.sort_all_objects();
+            value.to_string().into_bytes()
+        }
+        Err(_no_json) => arguments.to_vec(),
+    };
     Sha256::digest(printed).to_vec()
 }
 
