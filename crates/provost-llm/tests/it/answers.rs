@@ -76,13 +76,13 @@ async fn usage_and_tool_calls_are_recorded_from_either_form() {
             Play::json(StatusCode::OK, message.json())
         }
     });
-    let world = World::with(script).await;
     for form in [Form::Json, Form::Stream] {
+        let world = World::with(script.clone()).await;
         let (_, outcome) = world.message(MODEL, form).await;
         let want = "succeeded 200 in=25 out=12 Bash(toolu_1) tool_use";
         assert_eq!(tell(outcome.as_ref()), want, "{form:?}");
+        world.close().await;
     }
-    world.close().await;
 }
 
 #[tokio::test]

@@ -74,8 +74,9 @@ async fn it_completes_a_loop_with_a_tool_call() {
     for event in &intents {
         assert_eq!(event["subject"]["agent"], AGENT);
         assert_eq!(event["subject"]["project"], "finance");
-        let correlation = &event["record"]["intent"]["correlation"];
-        assert!(correlation["client_session"].is_string(), "{event}");
+        let intent = &event["record"]["intent"];
+        let tied = if intent["plane"] == "tool" { "tool_use" } else { "client_session" };
+        assert!(intent["correlation"][tied].is_string(), "{event}");
     }
     for seen in world.upstream.requests() {
         let sent = format!("{:?}", seen.headers);
