@@ -2,8 +2,8 @@
 //!
 //! Clients run a tool as soon as its block ends, so nothing of a `tool_use` block leaves before
 //! the block is whole and allowed. A denied one leaves as a text that says so, in its place.
-//! What cannot be read is not passed: an event longer than [`super::events::EVENT_BYTES_MAX`] ends the
-//! stream.
+//! What cannot be read is not passed: an event longer than [`super::events::EVENT_BYTES_MAX`]
+//! ends the stream.
 
 use std::collections::VecDeque;
 
