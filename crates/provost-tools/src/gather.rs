@@ -12,8 +12,11 @@ use crate::{
 /// Most texts in one list, so that a hostile call cannot fill a record.
 const LIST_MAX: usize = 512;
 
+/// Longest path, as on Linux: longer ones name nothing. Unit: characters.
+const PATH_CHARS_MAX: usize = 4_096;
+
 /// What is done to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Access {
     /// It is read.
     Read,
@@ -30,6 +33,8 @@ pub(crate) struct Gather {
     reads: BTreeSet<String>,
     writes: BTreeSet<String>,
     hosts: BTreeSet<String>,
+    /// Paths that were held against the rules, as globs they may differ where texts do not.
+    judged: BTreeSet<(Access, Vec<Piece>)>,
     opaque: bool,
 }
 
@@ -68,6 +73,9 @@ impl Gather {
         }
         for folder in at {
             let path = resolve(word, folder);
+            if path.0.len() > PATH_CHARS_MAX {
+                return self.fail();
+            }
             let list = match access {
                 Access::Read => &mut self.reads,
                 Access::Write => &mut self.writes,
@@ -78,6 +86,9 @@ impl Gather {
                 Folder::Lost if !is_rooted(&path) => Word([vec![Piece::Any], path.0].concat()),
                 Folder::Lost | Folder::Known(_) => path,
             };
+            if !self.judged.insert((access, could_be.0.clone())) {
+                continue;
+            }
             for rule in rules.paths.iter().filter(|rule| meets(&rule.pattern, &could_be)) {
                 self.risks.extend(of(rule, access));
             }

@@ -2,8 +2,6 @@
 //!
 //! Nothing here looks at a file system, so a symbolic link goes unnoticed.
 
-use std::collections::BTreeSet;
-
 use crate::word::{Piece, Word};
 
 /// Where a command runs.
@@ -126,11 +124,13 @@ fn anchored(word: &Word) -> Vec<Piece> {
 
 /// Whether two sets of texts share a text, by walking both at once.
 fn overlap(pattern: &[Part], path: &[Piece]) -> bool {
-    let mut seen = BTreeSet::new();
+    let width = path.len().saturating_add(1);
+    let mut seen = vec![false; pattern.len().saturating_add(1).saturating_mul(width)];
     let mut open = vec![(0_usize, 0_usize)];
     while let Some((i, j)) = open.pop() {
-        if !seen.insert((i, j)) {
-            continue;
+        match seen.get_mut(i.saturating_mul(width).saturating_add(j)) {
+            Some(mark) if !*mark => *mark = true,
+            Some(_) | None => continue,
         }
         let (part, piece) = (pattern.get(i), path.get(j));
         if part.is_none() && piece.is_none() {

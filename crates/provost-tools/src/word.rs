@@ -1,7 +1,7 @@
 //! A word of a command line, as far as it is known before the command runs.
 
 /// One piece of a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Piece {
     /// This character.
     Char(char),

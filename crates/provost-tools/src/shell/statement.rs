@@ -101,7 +101,7 @@ impl Shell<'_> {
         }
         let before = self.folders.clone();
         self.sequence(source, node);
-        if self.folders != before {
+        if self.folders != before && !before.contains(&Folder::Lost) {
             // The second round starts where the first one ended.
             self.also_in(&[Folder::Lost]);
             self.sequence(source, node);

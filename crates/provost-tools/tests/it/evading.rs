@@ -133,3 +133,16 @@ fn too_much_is_not_understood() {
         assert!(!bash(&script).parsed);
     }
 }
+
+/// Each loop that moves is read twice at most: reading it so again in each loop around it
+/// would double the work with every level, and a model writes commands as it likes.
+#[test]
+fn loops_in_loops_that_move_cost_no_more_than_they_say() {
+    let depth = 12;
+    let front = "while true; do cd x; ".repeat(depth);
+    let command = format!("{front}cat a{}", "; done".repeat(depth));
+    let input = format!("{{\"command\":\"{command}\"}}");
+    let found = provost_tools::effects("Bash", input.as_bytes(), Some("/w"));
+    assert!(found.parsed);
+    assert!(found.reads.len() < 64, "{} paths", found.reads.len());
+}
