@@ -33,7 +33,7 @@ pub(crate) struct Gather {
     reads: BTreeSet<String>,
     writes: BTreeSet<String>,
     hosts: BTreeSet<String>,
-    /// Paths that were held against the rules, as globs they may differ where texts do not.
+    /// Paths already held against the rules, by piece: `x*` can be a name or a glob.
     judged: BTreeSet<(Access, Vec<Piece>)>,
     opaque: bool,
 }

@@ -13,6 +13,8 @@
 //!   anything; that is [`Risk::Execute`], and so is each program that `risks.toml` lacks.
 //! - Which words of a command are files follows one rule per program. Files that a program
 //!   opens of its own accord (its configuration, what an archive holds) are not listed.
+//!   Those of `git` and other programs with subcommands are not listed at all.
+//! - Arithmetic with a variable is execute, since bash evaluates what the variable holds.
 //! - A path or host that hangs on a variable, or on what another command prints, is listed
 //!   as `*`; one with a glob is listed as the glob. Both have the risks of every path that
 //!   they could be. Rules that allow prefixes are safe with these; rules that forbid exact
