@@ -35,8 +35,7 @@ pub(crate) async fn page(
     } else {
         app.ledger.oldest(&search, limit).await?
     };
-    let is_at_end = found.next >= app.ledger.journal.size();
-    let found = if found.entries.is_empty() && is_at_end && !wait.is_zero() {
+    let found = if found.entries.is_empty() && found.at_end && !wait.is_zero() {
         first_behind(&app, &search, found.next, limit, wait).await?
     } else {
         found
@@ -138,7 +137,7 @@ async fn first_behind(
         let found = app.ledger.scan(search, next, limit).await?;
         next = found.next;
         // A scan that ends before the ledger does is over for this call: the caller goes on.
-        if !found.entries.is_empty() || next < app.ledger.journal.size() {
+        if !found.entries.is_empty() || !found.at_end {
             return Ok(found);
         }
         tokio::select! {

@@ -81,6 +81,9 @@ pub(crate) struct Found {
     pub(crate) entries: Vec<Entry>,
     /// Where to look on: everything before it was looked at.
     pub(crate) next: u64,
+    /// There was nothing behind `next` when it was looked at. If not, a page or a call's
+    /// share of work ended first.
+    pub(crate) at_end: bool,
 }
 
 /// An entry's way to a signed head.
@@ -113,7 +116,7 @@ impl LedgerReader {
         let wanted = limit.saturating_sub(count(&found.entries));
         let behind = self.scan(search, found.next, wanted).await?;
         found.entries.extend(behind.entries);
-        Ok(Found { next: behind.next, ..found })
+        Ok(Found { entries: found.entries, ..behind })
     }
 
     /// The last `limit` entries that fit; the search has no text.
@@ -133,8 +136,9 @@ impl LedgerReader {
             while count(entries.make_contiguous()) > limit {
                 entries.pop_front();
             }
-            if found.next >= self.journal.size() {
-                return Ok(Found { entries: entries.into(), next: found.next });
+            if found.at_end {
+                let entries = entries.into();
+                return Ok(Found { entries, next: found.next, at_end: true });
             }
             next = found.next;
         }
@@ -147,7 +151,8 @@ impl LedgerReader {
         end: u64,
         limit: u32,
     ) -> Result<Found, LedgerReadError> {
-        let mut found = Found { entries: Vec::new(), next: search.filter.from.unwrap_or(0) };
+        let from = search.filter.from.unwrap_or_default();
+        let mut found = Found { next: from, ..Found::default() };
         let mut looked_at = 0_usize;
         while found.next < end {
             let filter = EventFilter {
@@ -191,11 +196,12 @@ impl LedgerReader {
         from: u64,
         limit: u32,
     ) -> Result<Found, LedgerReadError> {
-        let mut found = Found { entries: Vec::new(), next: from };
+        let mut found = Found { next: from, ..Found::default() };
         let end = from.saturating_add(ENTRIES_MAX as u64);
         while !is_full(&found, limit) && found.next < end {
             let batch = self.journal.read(found.next, BATCH_MAX).await?;
             if batch.is_empty() {
+                found.at_end = true;
                 break;
             }
             for bytes in batch {
