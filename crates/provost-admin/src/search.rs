@@ -4,11 +4,9 @@
 use provost_api::{EVENT_KINDS, EventQuery};
 use provost_ledger::Brief;
 use provost_store::EventFilter;
-use provost_types::Timestamp;
+use provost_types::{TimeError, Timestamp};
 
-use crate::{
-    error::ApiError, extract::parsed_in, ledger::LedgerReadError, rfc3339::parse_rfc3339,
-};
+use crate::{error::ApiError, extract::parsed_in, ledger::LedgerReadError};
 
 /// Longest text that is looked for. Unit: characters. The index keeps no more of a resource.
 const TEXT_CHARS_MAX: usize = 200;
@@ -112,8 +110,7 @@ fn kind(asked: Option<&str>) -> Result<Option<String>, ApiError> {
 }
 
 fn time(field: &'static str, asked: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
-    let read = asked.map(parse_rfc3339).transpose();
-    read.map_err(|_| {
+    asked.map(str::parse).transpose().map_err(|_: TimeError| {
         let problem = "use an RFC 3339 time from 1970 on, such as 2026-11-25T14:00:00Z";
         ApiError::Invalid { field, problem }
     })

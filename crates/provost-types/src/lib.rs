@@ -11,6 +11,7 @@ mod digest;
 mod id;
 mod name;
 mod outcome;
+mod rfc3339;
 mod role;
 mod run_state;
 
@@ -22,5 +23,6 @@ pub use digest::{Digest, DigestError};
 pub use id::{ActionId, BootId, CredentialId, HumanId, IdError, SessionId};
 pub use name::{AgentName, NameError, ProjectName};
 pub use outcome::{Outcome, Status, ToolUse, Usage};
+pub use rfc3339::TimeError;
 pub use role::{Role, RoleError};
 pub use run_state::{RunState, Scope, ScopeError};

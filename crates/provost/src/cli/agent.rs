@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use provost_api::{
     Agent as Known, IssuedKey, Key as KnownKey, List, NewAgent, NewKey, NewProject, Project,
@@ -12,6 +12,7 @@ use provost_types::{AgentName, CredentialId, ProjectName, RunState, Scope};
 
 use super::{
     Invocation,
+    period::duration,
     project::default_bodies,
     stop::{self, Reason},
 };
@@ -210,39 +211,4 @@ fn key_table(keys: &List<KnownKey>) -> String {
         table.row([&one.credential, &one.label, &one.created_at, used, expires, revoked]);
     }
     table.to_string()
-}
-
-/// A time span such as `90s`, `45m`, `12h` or `30d`.
-fn duration(text: &str) -> Result<Duration> {
-    let units = [("s", 1_u64), ("m", 60), ("h", 3600), ("d", 86_400)];
-    let seconds = units.into_iter().find_map(|(unit, seconds)| {
-        text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds)
-    });
-    ensure!(seconds.is_some(), "use a number and s, m, h or d, as in 12h");
-    Ok(Duration::from_secs(seconds.unwrap_or_default()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn time_spans() {
-        for (text, want) in [
-            ("90s", Some(90)),
-            ("45m", Some(2700)),
-            ("12h", Some(43_200)),
-            ("30d", Some(2_592_000)),
-            ("0s", Some(0)),
-            ("30", None),
-            ("d", None),
-            ("-1d", None),
-            ("1.5h", None),
-            ("99999999999999999999s", None),
-            ("9999999999999999999d", None),
-        ] {
-            let got = duration(text).ok().map(|span| span.as_secs());
-            assert_eq!(got, want, "text = {text:?}");
-        }
-    }
 }

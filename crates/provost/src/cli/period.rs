@@ -1,9 +1,9 @@
-//! `--from` and `--to`: times as people say them.
+//! Times and time spans as people say them: `--from`, `--to`, `--expires-in`.
 
 use std::{str::FromStr, time::Duration};
 
+use anyhow::ensure;
 use clap::Args;
-use provost_admin::parse_rfc3339;
 use provost_types::{Clock as _, SystemClock, Timestamp};
 
 use crate::exit::Misuse;
@@ -92,10 +92,11 @@ impl FromStr for When {
     type Err = WhenError;
 
     fn from_str(text: &str) -> Result<Self, WhenError> {
-        if let Some(ago) = ago(text) {
+        let is_unsigned = text.starts_with(|one: char| one.is_ascii_digit());
+        if let Some(ago) = duration(text).ok().filter(|_| is_unsigned) {
             return Ok(Self::Ago(ago));
         }
-        let read = |text: String| parse_rfc3339(&text).ok();
+        let read = |text: String| text.parse::<Timestamp>().ok();
         if matches!(text.len(), 5 | 8) && text.contains(':') {
             // As a time of the first day of all, it is how long after midnight it is.
             let seconds = if text.len() == 5 { ":00" } else { "" };
@@ -111,26 +112,21 @@ impl FromStr for When {
     }
 }
 
-/// `30m`, `2h`
-fn ago(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let number: u64 = if is_number { number.parse().ok()? } else { return None };
-    number.checked_mul(seconds).map(Duration::from_secs)
+/// A time span such as `90s`, `45m`, `12h` or `30d`.
+pub(super) fn duration(text: &str) -> anyhow::Result<Duration> {
+    let units = [("s", 1_u64), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let seconds = units.into_iter().find_map(|(unit, seconds)| {
+        text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds)
+    });
+    ensure!(seconds.is_some(), "use a number and s, m, h or d, as in 12h");
+    Ok(Duration::from_secs(seconds.unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use provost_types::Timestamp;
 
-    use super::{Period, When};
+    use super::{Period, When, duration};
 
     /// 2026-11-25T14:30:00Z
     const NOW: Timestamp = Timestamp(1_795_617_000_000_000);
@@ -180,5 +176,25 @@ mod tests {
         assert!(period("14:00", "14:00").bounds_at(NOW).is_err());
         let bounds = period("14:00", "0m").bounds_at(NOW).unwrap();
         assert_eq!(bounds.until, Some(NOW));
+    }
+
+    #[test]
+    fn time_spans() {
+        for (text, want) in [
+            ("90s", Some(90)),
+            ("45m", Some(2700)),
+            ("12h", Some(43_200)),
+            ("30d", Some(2_592_000)),
+            ("0s", Some(0)),
+            ("30", None),
+            ("d", None),
+            ("-1d", None),
+            ("1.5h", None),
+            ("99999999999999999999s", None),
+            ("9999999999999999999d", None),
+        ] {
+            let got = duration(text).ok().map(|span| span.as_secs());
+            assert_eq!(got, want, "text = {text:?}");
+        }
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use provost_admin::parse_rfc3339;
 use provost_api::{ActionEvents, Event, EventQuery, Session};
 use provost_types::{SessionId, Timestamp};
 
@@ -61,7 +60,7 @@ pub(crate) async fn run(asked: Replay, invocation: &Invocation) -> Result<Exit> 
     let bounds = asked.period.bounds()?;
     let (client, printer) = (invocation.client().await?, invocation.printer);
     let session: Session = client.get(&format!("/v1/sessions/{}", asked.session)).await?;
-    let began = parse_rfc3339(&session.started_at).context("the session has no begin")?;
+    let began = session.started_at.parse().context("the session has no begin")?;
     let (events, reached) = events(client, &session, bounds).await?;
     let mut story = Story::of(events);
     for item in story.open() {
@@ -111,7 +110,7 @@ async fn events(
         Ok(())
     });
     let reached = reached.await?;
-    let ended = session.ended_at.as_deref().map(parse_rfc3339).transpose()?;
+    let ended = session.ended_at.as_deref().map(str::parse::<Timestamp>).transpose()?;
     let ended = ended.map(|ended| ended.plus(STOP_RECORDED_WITHIN).to_string());
     // RFC 3339 as the ledger prints it sorts as the times do.
     let since = since.into_iter().chain([session.started_at.clone()]).max();

@@ -1,23 +1,43 @@
-//! Times as people and programs write them: RFC 3339, read into the ledger's microseconds.
+//! Times as people and programs write them: RFC 3339, printed and read back.
 //!
 //! Source: RFC 3339 §5.6. Always a date, a time and an offset; shorter forms are the command
 //! line's business. Leap seconds are refused: the ledger's times have none.
 
-use provost_types::Timestamp;
+use std::{fmt, str::FromStr};
+
+use crate::Timestamp;
 
 /// A text that is not such a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a time of the form 2026-11-25T14:00:00Z")]
 pub struct TimeError;
 
-/// Reads a time such as `2026-11-25T14:00:00.5+01:00`; what is finer than a microsecond is
-/// left out.
-///
-/// # Errors
-///
-/// [`TimeError`] if it is not one, if there is no such day or hour, or before 1970.
-pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeError> {
-    read(text).ok_or(TimeError)
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with microseconds: `2026-11-24T23:31:34.000001Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = civil_from_days(days);
+        let (hour, minute, second) = (second / 3600, second % 3600 / 60, second % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
+        )
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimeError;
+
+    /// Reads a time such as `2026-11-25T14:00:00.5+01:00`; what is finer than a microsecond
+    /// is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeError`] if it is not one, if there is no such day or hour, or before 1970.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        read(text).ok_or(TimeError)
+    }
 }
 
 fn read(text: &str) -> Option<Timestamp> {
@@ -107,11 +127,47 @@ fn number(text: &str, width: usize, range: std::ops::RangeInclusive<i64>) -> Opt
     range.contains(&number).then_some(number)
 }
 
+/// Gregorian date of a day count since 1970-01-01.
+///
+/// Source: the 400-year-era method (146,097 days an era), years starting on 1 March.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "every intermediate is below days + 719,468, and days is at most 2^64 / 86.4e9"
+)]
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
 #[cfg(test)]
 mod tests {
-    use provost_types::Timestamp;
+    use super::TimeError;
+    use crate::Timestamp;
 
-    use super::parse_rfc3339;
+    fn parsed(text: &str) -> Result<Timestamp, TimeError> {
+        text.parse()
+    }
+
+    #[test]
+    fn timestamps_print_as_rfc_3339() {
+        for (micros, want) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"), // leap day of a leap century
+            (1_709_251_199_999_999, "2024-02-29T23:59:59.999999Z"),
+            (1_795_563_094_000_001, "2026-11-24T23:31:34.000001Z"),
+            (4_107_542_400_000_000, "2100-03-01T00:00:00.000000Z"), // 2100 has no leap day
+        ] {
+            assert_eq!(Timestamp(micros).to_string(), want, "micros = {micros}");
+        }
+    }
 
     #[test]
     fn times_are_read_strictly() {
@@ -138,7 +194,7 @@ mod tests {
             "2026-11-25T14:00:00é",
             "٢٠٢٦-11-25T14:00:00Z",
         ] {
-            assert!(parse_rfc3339(text).is_err(), "text = {text:?}");
+            assert!(parsed(text).is_err(), "text = {text:?}");
         }
     }
 
@@ -153,7 +209,7 @@ mod tests {
             253_402_300_799_999_999, // the last of the year 9999
         ] {
             let text = Timestamp(micros).to_string();
-            assert_eq!(parse_rfc3339(&text), Ok(Timestamp(micros)), "text = {text:?}");
+            assert_eq!(parsed(&text), Ok(Timestamp(micros)), "text = {text:?}");
         }
     }
 
@@ -167,8 +223,8 @@ mod tests {
             "2026-11-24T18:01:34.000001-05:30",
         ] {
             let want = Ok(Timestamp(1_795_563_094_000_001));
-            assert_eq!(parse_rfc3339(text), want, "text = {text:?}");
+            assert_eq!(parsed(text), want, "text = {text:?}");
         }
-        assert_eq!(parse_rfc3339("1970-01-01T01:00:00.5+01:00"), Ok(Timestamp(500_000)));
+        assert_eq!(parsed("1970-01-01T01:00:00.5+01:00"), Ok(Timestamp(500_000)));
     }
 }
