@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use provost_decide::Query;
-use provost_ledger::{Intent, Record, Refused, Subject};
+use provost_ledger::{Intent, Subject};
 use provost_store::{Bodies, BodyMode};
-use provost_types::{Action, ActionId, Causes, Clock, Decision, Verdict};
+use provost_types::{Action, ActionId, Clock, Decision, Verdict};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -17,13 +17,9 @@ use crate::{
     permit::{Held, Keeping},
     record::{Closer, Recorder},
     refusal::Reason,
-    run_tree::Path,
     tool_calls::ToolCalls,
     trace,
 };
-
-/// What a person is told when the ledger cannot be written.
-pub(crate) const LEDGER_DOWN: &str = "Provost cannot write its ledger, so nothing may happen; an operator has to look at `readyz`.";
 
 /// The pipeline, with everything that a decision needs.
 #[derive(Debug)]
@@ -125,7 +121,7 @@ impl Pipeline {
     ) -> Result<Permit, Reason> {
         let caller = self.directory.authenticate(&gateway.present(ask))?;
         known.caller = Some(caller.clone());
-        let path = self.enter(&caller)?;
+        let path = self.directory.enter(&caller)?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             Reason::new(RefusalCode::Busy, "too many actions are in flight; try again shortly")
         })?;
@@ -139,11 +135,7 @@ impl Pipeline {
             return Err(Reason::new(RefusalCode::Denied, intent.decision.reason));
         }
         let span = trace::begin(id, &caller, &intent);
-        let record = Record::Intent(intent);
-        if let Err(error) = self.recorder.record(caller.subject(id), record).await {
-            tracing::error!(error = %Causes(&error), "ledger unavailable, action refused");
-            return Err(Reason::new(RefusalCode::Unavailable, LEDGER_DOWN));
-        }
+        self.recorder.record_intent(caller.subject(id), intent).await?;
         let held = Held {
             closer: self.closer.clone(),
             tool_calls: Arc::clone(&self.tool_calls),
@@ -154,11 +146,6 @@ impl Pipeline {
         let permit = Permit::new(id, caller, path, keeping, held);
         permit.keep_request(&action.arguments).await;
         Ok(permit)
-    }
-
-    fn enter(&self, caller: &Caller) -> Result<Path, Reason> {
-        let mut state = self.directory.state.write();
-        state.tree.enter(&caller.project, &caller.agent, caller.session)
     }
 
     /// What is kept of this project's bodies, and under which keys.
@@ -188,18 +175,8 @@ impl Pipeline {
         if known.caller.is_none() && !self.flood.is_recorded(self.recorder.clock.monotonic()) {
             return refusal;
         }
-        let record = Record::Refusal(Refused {
-            code: refusal.code.as_str().to_owned(),
-            reason: refusal.message.clone(),
-            credential: known.caller.map(|caller| caller.credential),
-            intent: known.intent,
-        });
-        // The ledger being down is why this one is refused: there is nothing to try.
-        if refusal.code != RefusalCode::Unavailable
-            && let Err(error) = self.recorder.record(subject, record).await
-        {
-            tracing::error!(%action, error = %Causes(&error), code = refusal.code.as_str(), "refusal not recorded");
-        }
+        let credential = known.caller.map(|caller| caller.credential);
+        self.recorder.record_refusal(subject, &refusal, credential, known.intent).await;
         refusal
     }
 

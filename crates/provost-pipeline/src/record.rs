@@ -3,13 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use provost_ledger::{Event, Record, Subject};
+use provost_ledger::{Event, Intent, Record, Refused, Subject};
 use provost_store::{Journal, JournalError};
-use provost_types::{ActionId, BootId, Causes, Clock, Outcome};
+use provost_types::{ActionId, BootId, Causes, Clock, CredentialId, Outcome};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::Caller;
+use crate::{Caller, Refusal, RefusalCode, refusal::Reason};
+
+/// What a person is told when the ledger cannot be written.
+const LEDGER_DOWN: &str = "Provost cannot write its ledger, so nothing may happen; an operator has to look at `readyz`.";
 
 /// Longest pause between two tries to record an outcome while the ledger is down.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -42,6 +45,42 @@ impl Recorder {
             record,
         };
         Ok(self.journal.append(event.encode()).await?)
+    }
+
+    /// Makes an intent durable, or says why the action must not happen.
+    pub(crate) async fn record_intent(
+        &self,
+        subject: Subject,
+        intent: Intent,
+    ) -> Result<(), Reason> {
+        let action = subject.action.map(tracing::field::display);
+        match self.record(subject, Record::Intent(intent)).await {
+            Ok(_position) => Ok(()),
+            Err(error) => {
+                tracing::error!(action, error = %Causes(&error), "ledger unavailable, action refused");
+                Err(Reason::new(RefusalCode::Unavailable, LEDGER_DOWN))
+            }
+        }
+    }
+
+    /// Records a refusal, where that can help: nothing waits for it to succeed.
+    pub(crate) async fn record_refusal(
+        &self,
+        subject: Subject,
+        refusal: &Refusal,
+        credential: Option<CredentialId>,
+        intent: Option<Intent>,
+    ) {
+        let Refusal { code, message, action } = refusal;
+        // The ledger being down is why this one is refused: there is nothing to try.
+        if *code == RefusalCode::Unavailable {
+            return;
+        }
+        let (code, reason) = (code.as_str(), message.clone());
+        let refused = Refused { code: code.to_owned(), reason, credential, intent };
+        if let Err(error) = self.record(subject, Record::Refusal(refused)).await {
+            tracing::error!(%action, error = %Causes(&error), code, "refusal not recorded");
+        }
     }
 }
 

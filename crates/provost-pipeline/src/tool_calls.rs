@@ -13,15 +13,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use provost_ledger::{Intent, Record, Refused};
-use provost_types::{Action, ActionId, Causes, Outcome, Plane, SessionId, Status, Verdict};
+use provost_ledger::Intent;
+use provost_types::{Action, ActionId, Outcome, Plane, SessionId, Status, Verdict};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     Caller, Directory, PolicyDirectory, Refusal, RefusalCode,
     permit::Keeping,
-    pipeline::{LEDGER_DOWN, decide, intent},
+    pipeline::{decide, intent},
     record::{Closer, Recorder},
     refusal::Reason,
     trace,
@@ -115,11 +115,7 @@ impl ToolCalls {
 
     /// Whether the call may be made now.
     fn may(&self, caller: &Caller, intent: &Intent) -> Result<(), Reason> {
-        let entered = {
-            let mut state = self.directory.state.write();
-            state.tree.enter(&caller.project, &caller.agent, caller.session)
-        };
-        entered?;
+        self.directory.enter(caller)?;
         if intent.decision.verdict == Verdict::Deny {
             return Err(Reason::new(RefusalCode::Denied, intent.decision.reason.clone()));
         }
@@ -136,14 +132,7 @@ impl ToolCalls {
         if self.open().len() >= OPEN_MAX {
             return Err(Reason::new(RefusalCode::Busy, "too many tool calls wait for results"));
         }
-        let record = Record::Intent(intent.clone());
-        match self.recorder.record(caller.subject(action), record).await {
-            Ok(_position) => Ok(()),
-            Err(error) => {
-                tracing::error!(%action, error = %Causes(&error), "ledger unavailable, tool call refused");
-                Err(Reason::new(RefusalCode::Unavailable, LEDGER_DOWN))
-            }
-        }
+        self.recorder.record_intent(caller.subject(action), intent.clone()).await
     }
 
     fn keep(&self, caller: &Caller, action: ActionId, (plane, call): (Plane, &Action)) {
@@ -167,18 +156,8 @@ impl ToolCalls {
     ) -> Refusal {
         let refusal = reason.about(action);
         trace::refused(&refusal, Some(caller));
-        let record = Record::Refusal(Refused {
-            code: refusal.code.as_str().to_owned(),
-            reason: refusal.message.clone(),
-            credential: Some(caller.credential),
-            intent: Some(intent),
-        });
-        // The ledger being down is why this one is refused: there is nothing to try.
-        if refusal.code != RefusalCode::Unavailable
-            && let Err(error) = self.recorder.record(caller.subject(action), record).await
-        {
-            tracing::error!(%action, error = %Causes(&error), "refused tool call not recorded");
-        }
+        let (subject, credential) = (caller.subject(action), Some(caller.credential));
+        self.recorder.record_refusal(subject, &refusal, credential, Some(intent)).await;
         refusal
     }
 

@@ -5,7 +5,7 @@ use provost_store::RunStateRow;
 use provost_types::{RunState, Scope};
 
 use super::{Directory, DirectoryError, detail};
-use crate::By;
+use crate::{By, Caller, refusal::Reason, run_tree::Path};
 
 /// Longest reason. Unit: bytes.
 const REASON_LEN_MAX: usize = 500;
@@ -46,6 +46,12 @@ impl Directory {
             self.state.write().tree.set(row.clone());
         }
         Ok(row)
+    }
+
+    /// Lets one more action of the caller in, unless something it is part of is stopped.
+    pub(crate) fn enter(&self, caller: &Caller) -> Result<Path, Reason> {
+        let mut state = self.state.write();
+        state.tree.enter(&caller.project, &caller.agent, caller.session)
     }
 
     /// Every state that is not `running`.
