@@ -39,7 +39,9 @@ pub(crate) async fn execute(
     for result in conversation::results(&ask.body) {
         permit.tool_result(result.tool_use, result.failed, result.content.as_bytes()).await;
     }
-    let asked = Asked { plane, permit, parts: ask.parts.clone(), body: ask.body.clone() };
+    // What is left of `ask` is the body's room, held for as long as the body.
+    let HttpAsk { parts, body, .. } = ask;
+    let asked = Asked { plane, permit, parts, body };
     let NoAnswer { told, outcome } = match begin(&asked, reply).await {
         Ok((response, body)) => return passing::pass_on(asked, reply, response, body).await,
         Err(no_answer) => *no_answer,

@@ -10,6 +10,5 @@ pub(crate) mod gate;
 pub(crate) mod head;
 pub(crate) mod reply;
 pub(crate) mod request;
-pub(crate) mod stream;
 pub(crate) mod turn;
 pub(crate) mod whole;

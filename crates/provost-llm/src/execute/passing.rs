@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH, response};
-use provost_gateway::{HttpFrame, UpstreamBody};
+use provost_gateway::{EgressError, HttpFrame, UpstreamBody};
 use provost_pipeline::{ClientGone, Refusal, Reply, ResultSink, Stop};
 use provost_types::{Outcome, Status};
 use serde_json::Value;
@@ -26,7 +26,7 @@ use crate::{
         conversation,
         gate::{Call, Gate, GateError, Step},
         head::{self, Body, Form},
-        reply::{Seen, WHOLE_BYTES_MAX, Watch},
+        reply::{Collected, Seen},
         whole::Whole,
     },
 };
@@ -78,8 +78,9 @@ struct Passing<'a> {
     status: StatusCode,
     body: Body,
     decoder: Decoder,
-    /// What was seen in earlier parts of the answer.
-    seen: Option<Seen>,
+    /// What was seen in this part of the answer, and in earlier ones.
+    seen: Seen,
+    before: Option<Seen>,
     asked_again: u32,
     sink: ResultSink,
     /// The head was sent.
@@ -88,7 +89,9 @@ struct Passing<'a> {
 
 /// Why an answer was not passed to its end.
 enum Cut {
-    /// By the upstream, in these words.
+    /// The upstream's connection broke.
+    Broken(EgressError),
+    /// By the upstream, in these words, or for what it sent.
     Upstream(String),
     Stopped(Stop),
     ClientLeft,
@@ -102,14 +105,14 @@ impl<'a> Passing<'a> {
         body: Body,
     ) -> Self {
         let sink = asked.permit.result_sink();
-        let decoder = decoder(body);
         Self {
             asked,
             reply,
             status,
             body,
-            decoder,
-            seen: None,
+            decoder: Decoder::new(body.coding),
+            seen: Seen::default(),
+            before: None,
             asked_again: 0,
             sink,
             begun: false,
@@ -147,8 +150,14 @@ impl<'a> Passing<'a> {
         mut upstream: UpstreamBody,
         mut stopped: Pin<&mut impl Future<Output = Stop>>,
     ) -> Result<(), Cut> {
+        // Of an error, which says what it is. One that is too long passes unread.
+        let mut json = (self.body.form == Form::Json).then(Collected::default);
         while let Some(bytes) = self.next(&mut upstream, stopped.as_mut()).await? {
+            json = json.and_then(|mut json| json.push(&bytes).ok().map(|()| json));
             self.send(bytes, stopped.as_mut()).await?;
+        }
+        if let Some(json) = json {
+            self.seen.take_whole(&json.json());
         }
         Ok(())
     }
@@ -161,19 +170,32 @@ impl<'a> Passing<'a> {
         let mut gate = Gate::default();
         let mut part = Some(upstream);
         while let Some(mut upstream) = part.take() {
-            while let Some(bytes) = self.next(&mut upstream, stopped.as_mut()).await? {
-                gate.push(&bytes).map_err(|error| Cut::Upstream(error.to_string()))?;
-                part = self.steps(&mut gate, stopped.as_mut()).await?;
-                if part.is_some() {
-                    break;
+            let ended = loop {
+                match self.next(&mut upstream, stopped.as_mut()).await {
+                    Ok(Some(bytes)) => {
+                        gate.push(&bytes).map_err(unfit)?;
+                        part = self.steps(&mut gate, stopped.as_mut()).await?;
+                        if part.is_some() {
+                            break Ok(());
+                        }
+                    }
+                    Ok(None) => break Err(Cut::Upstream(HALF.to_owned())),
+                    Err(Cut::Broken(error)) => break Err(Cut::Broken(error)),
+                    Err(cut) => return Err(cut),
                 }
-            }
+            };
             if part.is_none() {
                 gate.end();
                 part = self.steps(&mut gate, stopped.as_mut()).await?;
             }
+            // Only a stream that has said its last word may end: an SDK would take the half
+            // for the whole. One that has may also be cut: nothing is missing.
+            if part.is_none() && !self.seen.said_all() {
+                return ended;
+            }
         }
-        Ok(())
+        gate.rest().map_err(unfit)?;
+        self.steps(&mut gate, stopped).await.map(|_part| ())
     }
 
     /// Does what the gate says; the model's next words, if it was asked to go on.
@@ -182,8 +204,7 @@ impl<'a> Passing<'a> {
         gate: &mut Gate,
         mut stopped: Pin<&mut impl Future<Output = Stop>>,
     ) -> Result<Option<UpstreamBody>, Cut> {
-        let unfit = |error: GateError| Cut::Upstream(error.to_string());
-        while let Some(step) = gate.step().map_err(unfit)? {
+        while let Some(step) = gate.step(&mut self.seen).map_err(unfit)? {
             let bytes = match step {
                 Step::Pass(bytes) => bytes,
                 Step::Decide(call) => match self.decide(&call).await {
@@ -263,14 +284,13 @@ impl<'a> Passing<'a> {
         mut upstream: UpstreamBody,
         mut stopped: Pin<&mut impl Future<Output = Stop>>,
     ) -> Result<Vec<u8>, Cut> {
-        let mut whole = Vec::new();
+        let mut whole = Collected::default();
         while let Some(bytes) = self.next(&mut upstream, stopped.as_mut()).await? {
-            if whole.len().saturating_add(bytes.len()) > WHOLE_BYTES_MAX {
-                return Err(Cut::Upstream(TOO_LONG.to_owned()));
-            }
-            whole.extend_from_slice(&bytes);
+            whole.push(&bytes).map_err(|_too_long| Cut::Upstream(TOO_LONG.to_owned()))?;
         }
-        Ok(whole)
+        let json = whole.json();
+        self.seen.take_whole(&json);
+        Ok(json)
     }
 
     /// Tells the model what came of its calls and asks it to go on; `None` if its turn has to
@@ -291,15 +311,13 @@ impl<'a> Passing<'a> {
         if !response.status().is_success() || body.form != self.body.form {
             return None;
         }
-        let earlier = std::mem::replace(&mut self.decoder, decoder(body)).end();
-        self.seen = Some(match self.seen.take() {
-            Some(before) => before.and(earlier),
-            None => earlier,
-        });
+        self.decoder = Decoder::new(body.coding);
+        let earlier = std::mem::take(&mut self.seen);
+        self.before = Some(behind(self.before.take(), earlier));
         Some(response.into_body())
     }
 
-    /// The next bytes of the upstream's, decoded; `None` at the end, if it is one.
+    /// The next bytes of the upstream's, decoded; `None` at a clean end.
     async fn next(
         &mut self,
         upstream: &mut UpstreamBody,
@@ -316,25 +334,9 @@ impl<'a> Passing<'a> {
                 Ok(decoded) => Ok(Some(decoded)),
                 Err(unread) => Err(Cut::Upstream(unread.to_string())),
             },
-            None if self.may_end_here() => Ok(None),
-            // A stream that has said its last word may be cut: nothing is missing.
-            Some(Err(_)) if self.is_stream() && self.decoder.seen().said_all() => Ok(None),
-            None => Err(Cut::Upstream(HALF.to_owned())),
-            Some(Err(error)) => {
-                tracing::warn!(action = %self.asked.permit.action(), %error, "answer cut off");
-                Err(Cut::Upstream(error.to_string()))
-            }
+            None => Ok(None),
+            Some(Err(error)) => Err(Cut::Broken(error)),
         }
-    }
-
-    fn is_stream(&self) -> bool {
-        self.body.form == Form::Stream
-    }
-
-    /// Whether a clean end of the bytes can be the end of the answer. Not of a stream without
-    /// `message_stop`: an SDK would take the half for the whole.
-    fn may_end_here(&mut self) -> bool {
-        !self.is_stream() || self.decoder.seen().said_all()
     }
 
     /// Sends one piece, waiting while the client is slow.
@@ -361,6 +363,11 @@ impl<'a> Passing<'a> {
     async fn last_words(&mut self, cut: &Cut) {
         let action = self.asked.permit.action();
         let told = match cut {
+            Cut::Broken(error) => {
+                tracing::warn!(%action, %error, "answer cut off");
+                let message = format!("This answer is not complete: {error}.");
+                Told::failed(StatusCode::BAD_GATEWAY, message, action)
+            }
             Cut::Upstream(why) => {
                 let message = format!("This answer is not complete: {why}.");
                 Told::failed(StatusCode::BAD_GATEWAY, message, action)
@@ -378,7 +385,7 @@ impl<'a> Passing<'a> {
         if !self.begun {
             return self.reply.send(HttpFrame::Whole(told.response())).await;
         }
-        if !self.is_stream() {
+        if self.body.form != Form::Stream {
             return self.reply.send(HttpFrame::Abort).await;
         }
         // What was sent are whole events, so another may follow.
@@ -390,13 +397,10 @@ impl<'a> Passing<'a> {
 
     /// What became of the answer.
     async fn conclude(self, passed: Result<(), Cut>, mut outcome: Outcome) -> Outcome {
-        let last = self.decoder.end();
-        let seen = match self.seen {
-            Some(before) => before.and(last),
-            None => last,
-        };
+        let seen = behind(self.before, self.seen);
         (outcome.status, outcome.reason) = match passed {
             Ok(()) => seen.verdict(self.status),
+            Err(Cut::Broken(error)) => (Status::Failed, Some(error.to_string())),
             Err(Cut::Upstream(why)) => (Status::Failed, Some(why)),
             Err(Cut::Stopped(stop)) => (Status::Aborted, Some(stop.sentence().to_owned())),
             Err(Cut::ClientLeft) => (Status::Aborted, Some(CLIENT_LEFT.to_owned())),
@@ -408,11 +412,14 @@ impl<'a> Passing<'a> {
     }
 }
 
-fn decoder(Body { form, coding }: Body) -> Decoder {
-    let watch = match form {
-        Form::Stream => Watch::stream(),
-        Form::Json => Watch::whole(),
-        Form::Other => Watch::nothing(),
-    };
-    Decoder::new(coding, watch)
+/// What was seen in all parts of an answer.
+fn behind(before: Option<Seen>, later: Seen) -> Seen {
+    match before {
+        Some(before) => before.and(later),
+        None => later,
+    }
+}
+
+fn unfit(error: GateError) -> Cut {
+    Cut::Upstream(error.to_string())
 }

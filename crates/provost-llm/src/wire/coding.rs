@@ -11,7 +11,7 @@ use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use zstd::stream::{raw, zio::Writer as ZstdDecoder};
 
-use super::reply::{Seen, Unread, Watch};
+use super::reply::Unread;
 
 /// Most that is decoded of one answer. Unit: bytes. Ours: answers are below 4 MiB; a small
 /// body that unfolds into more is an attack on our memory or our time.
@@ -20,7 +20,7 @@ pub(crate) const DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most that one piece may unfold into. Unit: bytes.
 const PIECE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Buffer between the brotli decoder and the watch. Unit: bytes.
+/// The brotli decoder's buffer. Unit: bytes.
 const BROTLI_BUFFER_BYTES: usize = 4096;
 
 /// Largest zstd window, as a power of two. Unit: log2 of bytes. Source: RFC 9659 §3, 8 MiB.
@@ -59,26 +59,25 @@ impl Coding {
     }
 }
 
-/// Decodes an answer into its watch.
-pub(crate) struct Decoder {
-    inner: Inner,
-    broken: bool,
-}
+/// Decodes one answer.
+pub(crate) struct Decoder(Inner);
 
 enum Inner {
-    Identity(Box<Sink>),
+    Identity,
     Gzip(Box<MultiGzDecoder<Sink>>),
     Deflate(Box<ZlibDecoder<Sink>>),
     Brotli(Box<BrotliDecoder<Sink>>),
     Zstd(Box<ZstdDecoder<Sink, raw::Decoder<'static>>>),
+    /// It gave up.
+    Broken,
 }
 
 impl Decoder {
-    /// A decoder of `coding` that feeds `watch`.
-    pub(crate) fn new(coding: Coding, watch: Watch) -> Self {
-        let mut sink = Sink { watch, decoded: 0, out: BytesMut::new() };
+    /// A decoder of `coding`.
+    pub(crate) fn new(coding: Coding) -> Self {
+        let sink = Sink::default();
         let inner = match coding {
-            Coding::Identity => Inner::Identity(Box::new(sink)),
+            Coding::Identity => Inner::Identity,
             Coding::Gzip => Inner::Gzip(Box::new(MultiGzDecoder::new(sink))),
             Coding::Deflate => Inner::Deflate(Box::new(ZlibDecoder::new(sink))),
             Coding::Brotli => {
@@ -86,13 +85,10 @@ impl Decoder {
             }
             Coding::Zstd => match bounded_zstd() {
                 Ok(decoder) => Inner::Zstd(Box::new(ZstdDecoder::new(sink, decoder))),
-                Err(_no_memory) => {
-                    sink.watch.give_up(Unread::Compression);
-                    Inner::Identity(Box::new(sink))
-                }
+                Err(_no_memory) => Inner::Broken,
             },
         };
-        Self { inner, broken: false }
+        Self(inner)
     }
 
     /// Takes the next bytes of the answer as they came; gives them decoded.
@@ -101,44 +97,30 @@ impl Decoder {
     ///
     /// [`Unread::Compression`]
     pub(crate) fn feed(&mut self, bytes: Bytes) -> Result<Bytes, Unread> {
-        let written = match &mut self.inner {
-            Inner::Identity(sink) => {
-                sink.watch.feed(&bytes);
-                return Ok(bytes);
+        let decoded = match &mut self.0 {
+            Inner::Identity => return Ok(bytes),
+            Inner::Broken => None,
+            Inner::Gzip(decoder) => written(&mut **decoder, &bytes).map(|()| decoder.get_mut()),
+            Inner::Deflate(decoder) => {
+                written(&mut **decoder, &bytes).map(|()| decoder.get_mut())
             }
-            _ if self.broken => return Err(Unread::Compression),
-            Inner::Gzip(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
-            Inner::Deflate(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
-            Inner::Brotli(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
-            Inner::Zstd(decoder) => decoder.write_all(&bytes).and_then(|()| decoder.flush()),
+            Inner::Brotli(decoder) => {
+                written(&mut **decoder, &bytes).map(|()| decoder.get_mut())
+            }
+            Inner::Zstd(decoder) => {
+                written(&mut **decoder, &bytes).map(|()| decoder.writer_mut())
+            }
         };
-        if written.is_err() {
-            self.broken = true;
-            self.sink().watch.give_up(Unread::Compression);
-            return Err(Unread::Compression);
-        }
-        Ok(self.sink().out.split().freeze())
+        let decoded = decoded.map(|sink| sink.out.split().freeze());
+        decoded.ok_or_else(|| {
+            self.0 = Inner::Broken;
+            Unread::Compression
+        })
     }
+}
 
-    /// What was seen, now that nothing more comes.
-    pub(crate) fn end(mut self) -> Seen {
-        std::mem::replace(&mut self.sink().watch, Watch::nothing()).end()
-    }
-
-    /// What was seen so far.
-    pub(crate) fn seen(&mut self) -> &Seen {
-        self.sink().watch.seen()
-    }
-
-    fn sink(&mut self) -> &mut Sink {
-        match &mut self.inner {
-            Inner::Identity(sink) => sink,
-            Inner::Gzip(decoder) => decoder.get_mut(),
-            Inner::Deflate(decoder) => decoder.get_mut(),
-            Inner::Brotli(decoder) => decoder.get_mut(),
-            Inner::Zstd(decoder) => decoder.writer_mut(),
-        }
-    }
+fn written(decoder: &mut impl Write, bytes: &[u8]) -> Option<()> {
+    decoder.write_all(bytes).and_then(|()| decoder.flush()).ok()
 }
 
 /// A zstd decoder that takes no window larger than a server may ask for.
@@ -149,8 +131,8 @@ fn bounded_zstd() -> io::Result<raw::Decoder<'static>> {
 }
 
 /// Where decoded bytes go.
+#[derive(Default)]
 struct Sink {
-    watch: Watch,
     decoded: usize,
     out: BytesMut,
 }
@@ -161,7 +143,6 @@ impl Write for Sink {
         if self.decoded > DECODED_BYTES_MAX || self.out.len() > PIECE_BYTES_MAX {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        self.watch.feed(bytes);
         self.out.extend_from_slice(bytes);
         Ok(bytes.len())
     }

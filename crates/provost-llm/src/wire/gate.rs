@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     events::{Event, Events, TooLong},
+    reply::Seen,
     turn::Turn,
 };
 
@@ -53,13 +54,12 @@ pub(crate) struct Gate {
     allowed: u32,
     denied: u32,
     /// The end of the turn, while it is not known whether it is one.
-    ending: Option<Bytes>,
+    ending: Option<Event>,
     /// Blocks sent in earlier parts of the answer.
     offset: u64,
     /// Output tokens of earlier parts.
     tokens: u64,
     part: u32,
-    ended: bool,
 }
 
 /// A call that is not whole yet, or not decided.
@@ -107,25 +107,33 @@ impl Gate {
         Ok(self.events.push(bytes)?)
     }
 
-    /// The stream has ended: what is left of it counts as an event.
+    /// The upstream sends no more.
     pub(crate) fn end(&mut self) {
-        self.ended = true;
+        self.events.end();
     }
 
-    /// What is to be done next; `None` if more bytes are needed first. What comes after a call
-    /// is looked at when the call was decided.
+    /// The stream may end here: what is left of it, no whole event, goes as well.
     ///
     /// # Errors
     ///
     /// [`GateError`]: nothing more may be sent.
-    pub(crate) fn step(&mut self) -> Result<Option<Step>, GateError> {
+    pub(crate) fn rest(&mut self) -> Result<(), GateError> {
+        self.events.rest().map_or(Ok(()), |event| self.take(event))
+    }
+
+    /// What is to be done next; `None` if more bytes are needed first. What the events say is
+    /// noted in `seen`. What comes after a call is looked at when the call was decided.
+    ///
+    /// # Errors
+    ///
+    /// [`GateError`]: nothing more may be sent.
+    pub(crate) fn step(&mut self, seen: &mut Seen) -> Result<Option<Step>, GateError> {
         while self.steps.is_empty() {
-            let event = match self.events.next() {
-                None if self.ended => self.events.rest(),
-                event => event,
-            };
-            match event {
-                Some(event) => self.take(event)?,
+            match self.events.next() {
+                Some(event) => {
+                    event.said().into_iter().for_each(|said| seen.take_event(said));
+                    self.take(event)?;
+                }
                 // What comes while a call is not whole (pings keep the connection alive) may
                 // pass.
                 None if self.ready.is_empty() => return Ok(None),
@@ -152,7 +160,7 @@ impl Gate {
     /// Ends the turn as if the model had: what is to be sent before the rest.
     pub(crate) fn close(&mut self) -> Bytes {
         let ending = self.ending.take().unwrap_or_default();
-        let Some(mut delta) = json_of(&ending) else { return ending };
+        let Some(mut delta) = json_of(&ending) else { return ending.raw };
         if let Some(reason) = delta.pointer_mut("/delta/stop_reason") {
             *reason = json!("end_turn");
         }
@@ -251,27 +259,28 @@ impl Gate {
         let waits = reason.and_then(Value::as_str) == Some("tool_use");
         let spent = head.usage.as_ref().and_then(|usage| usage.get("output_tokens"));
         let spent = spent.and_then(Value::as_u64).unwrap_or_default();
-        let raw = self.counted(event, spent);
+        let event = self.counted(event, spent);
         self.tokens = self.tokens.saturating_add(spent);
         if waits && self.allowed == 0 && self.denied > 0 {
             self.flush();
-            self.ending = Some(raw);
+            self.ending = Some(event);
             self.steps.push_back(Step::Stuck);
         } else {
-            self.ready.extend_from_slice(&raw);
+            self.ready.extend_from_slice(&event.raw);
         }
         Ok(())
     }
 
     /// The event with the output tokens of earlier parts added.
-    fn counted(&self, event: Event, spent: u64) -> Bytes {
-        let Some(mut data) = json_of(&event.raw).filter(|_| self.part > 0) else {
-            return event.raw;
-        };
+    fn counted(&self, event: Event, spent: u64) -> Event {
+        if self.part == 0 {
+            return event;
+        }
+        let Some(mut data) = json_of(&event) else { return event };
         if let Some(count) = data.pointer_mut("/usage/output_tokens") {
             *count = json!(spent.saturating_add(self.tokens));
         }
-        printed("message_delta", &data)
+        Event::read(printed("message_delta", &data))
     }
 
     /// Puts an event where it belongs: to the call it is part of, or among what passes. In a
@@ -288,7 +297,7 @@ impl Gate {
     }
 
     fn moved(&self, event: &Event, index: u64) -> Bytes {
-        let Some(mut data) = json_of(&event.raw) else { return event.raw.clone() };
+        let Some(mut data) = json_of(event) else { return event.raw.clone() };
         let name = data.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         if let Some(number) = data.get_mut("index") {
             *number = json!(index.saturating_add(self.offset));
@@ -308,12 +317,8 @@ fn is_empty(input: &Value) -> bool {
     input.as_object().is_some_and(serde_json::Map::is_empty) || input.is_null()
 }
 
-/// The data of one event's bytes, as JSON.
-fn json_of(raw: &[u8]) -> Option<Value> {
-    let mut events = Events::default();
-    events.push(raw).ok()?;
-    let event = events.next().or_else(|| events.rest())?;
-    serde_json::from_slice(&event.data?).ok()
+fn json_of(event: &Event) -> Option<Value> {
+    serde_json::from_slice(event.data.as_ref()?).ok()
 }
 
 fn printed(name: &str, data: &Value) -> Bytes {

@@ -7,8 +7,6 @@ use http::StatusCode;
 use provost_types::{Status, ToolUse, Usage};
 use serde::Deserialize;
 
-use super::stream::Events;
-
 /// Largest JSON answer that is read. Unit: bytes. Ours: 128,000 tokens of text are below 1 MiB.
 pub(crate) const WHOLE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -55,68 +53,27 @@ pub(crate) enum Unread {
     Unlike,
 }
 
-/// Reads one answer.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    form: Form,
-    seen: Seen,
-}
+/// A JSON answer, collected to be read.
+#[derive(Debug, Default)]
+pub(crate) struct Collected(Vec<u8>);
 
-#[derive(Debug)]
-enum Form {
-    Stream(Events),
-    Whole(Vec<u8>),
-    Unread,
-}
-
-impl Watch {
-    /// Reads an answer of type `text/event-stream`.
-    pub(crate) fn stream() -> Self {
-        Self { form: Form::Stream(Events::default()), seen: Seen::default() }
-    }
-
-    /// Reads an answer that is one JSON value.
-    pub(crate) fn whole() -> Self {
-        Self { form: Form::Whole(Vec::new()), seen: Seen::default() }
-    }
-
-    /// Reads nothing of an answer.
-    pub(crate) fn nothing() -> Self {
-        Self { form: Form::Unread, seen: Seen::default() }
-    }
-
+impl Collected {
     /// Takes the next bytes.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        match &mut self.form {
-            Form::Stream(events) => {
-                let seen = &mut self.seen;
-                events.feed(bytes, |event| seen.take_event(event));
-            }
-            Form::Whole(taken) if taken.len().saturating_add(bytes.len()) > WHOLE_BYTES_MAX => {
-                self.give_up(Unread::TooLong);
-            }
-            Form::Whole(taken) => taken.extend_from_slice(bytes),
-            Form::Unread => {}
+    ///
+    /// # Errors
+    ///
+    /// [`Unread::TooLong`]
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Unread> {
+        if self.0.len().saturating_add(bytes.len()) > WHOLE_BYTES_MAX {
+            return Err(Unread::TooLong);
         }
+        self.0.extend_from_slice(bytes);
+        Ok(())
     }
 
-    /// Reads no further, and says why.
-    pub(crate) fn give_up(&mut self, why: Unread) {
-        self.form = Form::Unread;
-        self.seen.unread.get_or_insert(why);
-    }
-
-    /// What was seen so far.
-    pub(crate) fn seen(&self) -> &Seen {
-        &self.seen
-    }
-
-    /// What was seen, now that nothing more comes.
-    pub(crate) fn end(mut self) -> Seen {
-        if let Form::Whole(taken) = &self.form {
-            self.seen.take_whole(taken);
-        }
-        self.seen
+    /// All of it.
+    pub(crate) fn json(self) -> Vec<u8> {
+        self.0
     }
 }
 
@@ -163,7 +120,8 @@ impl Seen {
         }
     }
 
-    fn take_whole(&mut self, json: &[u8]) {
+    /// Reads an answer that is one JSON value.
+    pub(crate) fn take_whole(&mut self, json: &[u8]) {
         let message = match serde_json::from_slice::<Message>(json) {
             Ok(message) => message,
             Err(error) => {
@@ -181,7 +139,8 @@ impl Seen {
         }
     }
 
-    fn take_event(&mut self, json: &[u8]) {
+    /// Reads the data of the next event of a stream.
+    pub(crate) fn take_event(&mut self, json: &[u8]) {
         let Ok(event) = serde_json::from_slice::<Event>(json) else {
             self.unread = Some(Unread::Unlike);
             return;

@@ -94,6 +94,13 @@ impl Turn {
     }
 }
 
+/// What a model said, and why each of its calls was denied, by their ids: as two messages.
+pub(super) fn messages(said: &[Value], denied: &[(String, String)]) -> [Value; 2] {
+    let result = |(id, why): &(String, String)| json!({"type": "tool_result", "tool_use_id": id, "is_error": true, "content": why});
+    let results: Vec<_> = denied.iter().map(result).collect();
+    [json!({"role": "assistant", "content": said}), json!({"role": "user", "content": results})]
+}
+
 fn append(block: &mut Map<String, Value>, name: &str, more: &str) {
     match block.get_mut(name) {
         Some(Value::String(text)) => text.push_str(more),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::gate::Call;
+use super::{gate::Call, turn};
 
 /// A message that asks for tool calls.
 #[derive(Debug)]
@@ -60,12 +60,7 @@ impl Whole {
 
     /// The turn and its results, as two messages.
     pub(crate) fn messages(&self) -> [Value; 2] {
-        let result = |(id, why): &(String, String)| json!({"type": "tool_result", "tool_use_id": id, "is_error": true, "content": why});
-        let results: Vec<_> = self.denied.iter().map(result).collect();
-        [
-            json!({"role": "assistant", "content": self.said}),
-            json!({"role": "user", "content": results}),
-        ]
+        turn::messages(&self.said, &self.denied)
     }
 
     /// Ends the turn as if the model had.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Gate, GateError, Step};
+use super::{Call, Gate, GateError, Seen, Step};
 
 fn event(name: &str, data: &Value) -> String {
     format!("event: {name}\ndata: {data}\n\n")
@@ -51,7 +51,7 @@ fn pass(gate: &mut Gate, stream: &str, piece: usize) -> (String, bool) {
     let mut sent = Vec::new();
     for bytes in stream.as_bytes().chunks(piece) {
         gate.push(bytes).unwrap();
-        while let Some(step) = gate.step().unwrap() {
+        while let Some(step) = gate.step(&mut Seen::default()).unwrap() {
             match step {
                 Step::Pass(bytes) => sent.extend(bytes),
                 Step::Decide(Call { input, .. }) if input == r#"{"command":"no"}"# => {
@@ -63,7 +63,9 @@ fn pass(gate: &mut Gate, stream: &str, piece: usize) -> (String, bool) {
         }
     }
     gate.end();
-    while let Some(Step::Pass(bytes)) = gate.step().unwrap() {
+    assert_eq!(gate.step(&mut Seen::default()), Ok(None), "all whole events were taken");
+    gate.rest().unwrap();
+    while let Some(Step::Pass(bytes)) = gate.step(&mut Seen::default()).unwrap() {
         sent.extend(bytes);
     }
     (String::from_utf8(sent).unwrap(), false)
@@ -94,13 +96,13 @@ fn nothing_of_a_call_leaves_before_it_is_decided() {
     let stream = [BEGIN, &text(0, "a"), &call(1, "toolu_1", "ls")].concat();
     let (before, rest) = stream.split_at(stream.find("partial_json").unwrap());
     gate.push(before.as_bytes()).unwrap();
-    let Some(Step::Pass(left)) = gate.step().unwrap() else { panic!() };
+    let Some(Step::Pass(left)) = gate.step(&mut Seen::default()).unwrap() else { panic!() };
     assert_eq!(left, [BEGIN, &text(0, "a")].concat());
-    assert_eq!(gate.step(), Ok(None));
+    assert_eq!(gate.step(&mut Seen::default()), Ok(None));
     gate.push(rest.as_bytes()).unwrap();
     let call =
         Call { id: "toolu_1".into(), name: "Bash".into(), input: r#"{"command":"ls"}"#.into() };
-    assert_eq!(gate.step(), Ok(Some(Step::Decide(call))));
+    assert_eq!(gate.step(&mut Seen::default()), Ok(Some(Step::Decide(call))));
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn a_turn_that_cannot_go_on_is_closed() {
     assert!(stuck);
     let mut sent = left.into_bytes();
     sent.extend(gate.close());
-    while let Some(Step::Pass(bytes)) = gate.step().unwrap() {
+    while let Some(Step::Pass(bytes)) = gate.step(&mut Seen::default()).unwrap() {
         sent.extend(bytes);
     }
     let want = [BEGIN, &text(0, "denied"), &ending("end_turn", 9), END].concat();
@@ -172,11 +174,11 @@ fn what_cannot_be_read_does_not_pass() {
     for stream in [torn, &nameless] {
         let mut gate = Gate::default();
         gate.push(stream.as_bytes()).unwrap();
-        assert_eq!(gate.step(), Err(GateError::Unlike), "{stream}");
+        assert_eq!(gate.step(&mut Seen::default()), Err(GateError::Unlike), "{stream}");
     }
     let mut gate = Gate::default();
     gate.push(&vec![b'x'; 2 << 20]).unwrap();
-    assert_eq!(gate.step(), Ok(None));
+    assert_eq!(gate.step(&mut Seen::default()), Ok(None));
     assert_eq!(gate.push(b"x"), Err(GateError::TooLong));
 }
 

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use provost_types::{ToolUse, Usage};
 
-use super::{Seen, TEXT_CHARS_MAX, TOOL_USES_MAX, Unread, WHOLE_BYTES_MAX, Watch};
+use super::{Collected, Seen, TEXT_CHARS_MAX, TOOL_USES_MAX, Unread, WHOLE_BYTES_MAX};
+use crate::wire::events::Events;
 
 const STREAM: &str = concat!(
     "event: message_start\n",
@@ -40,31 +41,38 @@ fn stream_seen() -> Seen {
     }
 }
 
-fn read(mut watch: Watch, bytes: &[u8], piece: usize) -> Seen {
-    for piece in bytes.chunks(piece) {
-        watch.feed(piece);
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
+    let (mut events, mut seen) = (Events::default(), Seen::default());
+    for piece in pieces {
+        events.push(piece).unwrap();
+        while let Some(event) = events.next() {
+            event.said().into_iter().for_each(|said| seen.take_event(said));
+        }
     }
-    watch.end()
+    seen
 }
 
 fn event(data: &str) -> Seen {
-    read(Watch::stream(), format!("data: {data}\n\n").as_bytes(), 5)
+    read(format!("data: {data}\n\n").as_bytes().chunks(5))
 }
 
 fn whole(json: &str) -> Seen {
-    read(Watch::whole(), json.as_bytes(), 5)
+    let (mut collected, mut seen) = (Collected::default(), Seen::default());
+    json.as_bytes().chunks(5).for_each(|piece| collected.push(piece).unwrap());
+    seen.take_whole(&collected.json());
+    seen
 }
 
 #[test]
 fn a_stream_is_read_beside_its_bytes() {
     for piece in [1, 2, 50, STREAM.len()] {
-        assert_eq!(read(Watch::stream(), STREAM.as_bytes(), piece), stream_seen());
+        assert_eq!(read(STREAM.as_bytes().chunks(piece)), stream_seen());
     }
     let unnamed =
         STREAM.replace("data: not even JSON", "data: {\"type\":\"content_block_delta\"}");
     let unnamed: String =
         unnamed.lines().filter(|l| !l.starts_with("event:")).flat_map(|l| [l, "\n"]).collect();
-    assert_eq!(read(Watch::stream(), unnamed.as_bytes(), 9), stream_seen());
+    assert_eq!(read(unnamed.as_bytes().chunks(9)), stream_seen());
 }
 
 #[test]
@@ -140,11 +148,11 @@ fn what_is_recorded_is_bounded() {
     assert_eq!(got.tool_uses.len(), TOOL_USES_MAX);
     assert_eq!(got.tool_uses[0].name.chars().count(), TEXT_CHARS_MAX);
 
-    let mut watch = Watch::whole();
-    for _ in 0..=WHOLE_BYTES_MAX / 1024 {
-        watch.feed(&[b' '; 1024]);
+    let mut collected = Collected::default();
+    for _ in 0..WHOLE_BYTES_MAX / 1024 {
+        collected.push(&[b' '; 1024]).unwrap();
     }
-    assert_eq!(watch.end().unread, Some(Unread::TooLong));
+    assert_eq!(collected.push(b" "), Err(Unread::TooLong));
 }
 
 proptest! {
@@ -153,18 +161,15 @@ proptest! {
         let mut cuts = cuts;
         cuts.extend([0, STREAM.len()]);
         cuts.sort_unstable();
-        let mut watch = Watch::stream();
-        for cut in cuts.windows(2) {
-            watch.feed(&STREAM.as_bytes()[cut[0]..cut[1]]);
-        }
-        prop_assert_eq!(watch.end(), stream_seen());
+        let pieces = cuts.windows(2).map(|cut| &STREAM.as_bytes()[cut[0]..cut[1]]);
+        prop_assert_eq!(read(pieces), stream_seen());
     }
 
     #[test]
     fn no_damage_panics(at in 0..STREAM.len(), byte in any::<u8>()) {
         let mut bytes = STREAM.as_bytes().to_vec();
         bytes[at] = byte;
-        let _seen = read(Watch::stream(), &bytes, 64);
-        let _seen = read(Watch::whole(), &bytes, 64);
+        let mut seen = read(bytes.chunks(64));
+        seen.take_whole(&bytes);
     }
 }

@@ -2,15 +2,80 @@
 
 use proptest::prelude::*;
 
-use super::{Events, LINE_BYTES_MAX};
+use super::{EVENT_BYTES_MAX, Events, LINE_BYTES_MAX, TooLong};
+
+fn split(pieces: &[&[u8]]) -> Vec<(Vec<u8>, Option<String>)> {
+    let mut events = Events::default();
+    let mut found = Vec::new();
+    for piece in pieces {
+        events.push(piece).unwrap();
+        while let Some(event) = events.next() {
+            found.push(event);
+        }
+    }
+    found.extend(events.rest());
+    let text = |data: Vec<u8>| String::from_utf8_lossy(&data).into_owned();
+    found.into_iter().map(|event| (event.raw.to_vec(), event.data.map(text))).collect()
+}
+
+#[test]
+fn events_by_every_kind_of_line_end() {
+    for (text, want) in [
+        ("data: a\n\n", vec![Some("a")]),
+        ("data:a\r\rdata: b\r\r", vec![Some("a"), Some("b")]),
+        ("event: x\r\ndata: a\r\ndata: b\r\n\r\n", vec![Some("a\nb")]),
+        (": comment\n\ndata\n\ndatax: 1\n\n", vec![None, Some(""), None]),
+        ("data: a\n\n\n\ndata: half", vec![Some("a"), None, None, Some("half")]),
+    ] {
+        let got = split(&[text.as_bytes()]);
+        let data: Vec<_> = got.iter().map(|(_, data)| data.as_deref()).collect();
+        assert_eq!(data, want, "{text:?}");
+    }
+}
+
+#[test]
+fn an_event_without_end_is_too_long() {
+    let mut events = Events::default();
+    let piece = vec![b'a'; EVENT_BYTES_MAX / 2 + 1];
+    events.push(&piece).unwrap();
+    assert!(events.next().is_none());
+    events.push(&piece).unwrap();
+    assert!(events.next().is_none());
+    assert_eq!(events.push(b"a"), Err(TooLong));
+}
+
+proptest! {
+    #[test]
+    fn however_it_is_cut_nothing_is_lost_or_changed(
+        text in "(data: [ab{}]{0,3}|: c|event: x|\r|\n|\r\n|\n\n){0,12}",
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let bytes = text.as_bytes();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len().saturating_add(1))).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let pieces: Vec<_> = cuts.windows(2).map(|two| &bytes[two[0]..two[1]]).collect();
+        let (whole, cut) = (split(&[bytes]), split(&pieces));
+        prop_assert_eq!(&whole, &cut);
+        prop_assert_eq!(whole.into_iter().flat_map(|(raw, _)| raw).collect::<Vec<_>>(), bytes);
+    }
+}
 
 /// The data of each event read.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     let mut events = Events::default();
     let mut data = Vec::new();
+    let mut take = |events: &mut Events| {
+        while let Some(event) = events.next() {
+            data.extend(event.said().map(|said| String::from_utf8_lossy(said).into_owned()));
+        }
+    };
     for piece in pieces {
-        events.feed(piece, |event| data.push(String::from_utf8_lossy(event).into_owned()));
+        events.push(piece).unwrap();
+        take(&mut events);
     }
+    events.end();
+    take(&mut events);
     data
 }
 
