@@ -17,7 +17,7 @@ use provost_types::{ActionId, AgentName, ProjectName, SessionId};
 use serde::Serialize;
 
 pub(super) use lines::{effects, line, number, sentence, text};
-pub(super) use pages::{Reached, each};
+pub(super) use pages::{Reached, collect, each};
 
 use super::Invocation;
 use crate::{

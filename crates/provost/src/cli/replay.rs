@@ -104,12 +104,7 @@ async fn events(
         until: until.clone(),
         ..EventQuery::default()
     };
-    let mut events = Vec::new();
-    let reached = audit::each(client, own, EVENTS_MAX, |event| {
-        events.push(event);
-        Ok(())
-    });
-    let reached = reached.await?;
+    let (mut events, reached) = audit::collect(client, own, EVENTS_MAX).await?;
     let ended = session.ended_at.as_deref().map(str::parse::<Timestamp>).transpose()?;
     let ended = ended.map(|ended| ended.plus(STOP_RECORDED_WITHIN).to_string());
     // RFC 3339 as the ledger prints it sorts as the times do.

@@ -124,12 +124,7 @@ async fn show(id: SessionId, invocation: &Invocation) -> Result<Exit> {
     let client = invocation.client().await?;
     let session: Known = client.get(&format!("/v1/sessions/{id}")).await?;
     let query = EventQuery { session: Some(id.to_string()), ..EventQuery::default() };
-    let mut events = Vec::new();
-    let reached = audit::each(client, query, EVENTS_SHOWN_MAX, |event| {
-        events.push(event);
-        Ok(())
-    });
-    let reached = reached.await?;
+    let (events, reached) = audit::collect(client, query, EVENTS_SHOWN_MAX).await?;
     let shown = Shown { session, events };
     invocation.printer.answer(&shown, |shown| {
         let session = &shown.session;

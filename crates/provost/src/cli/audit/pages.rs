@@ -50,3 +50,22 @@ pub(crate) async fn each(
         query.after = page.after;
     }
 }
+
+/// Every event that fits, oldest first, `limit` at most.
+///
+/// # Errors
+///
+/// The server does not answer.
+pub(crate) async fn collect(
+    client: &Client,
+    query: EventQuery,
+    limit: u64,
+) -> Result<(Vec<Event>, Reached)> {
+    let mut events = Vec::new();
+    let reached = each(client, query, limit, |event| {
+        events.push(event);
+        Ok(())
+    });
+    let reached = reached.await?;
+    Ok((events, reached))
+}
