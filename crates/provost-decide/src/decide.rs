@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Decision as CedarDecision, PolicySet, Response};
+use cedar_policy::{
+    AuthorizationError, Decision as CedarDecision, PolicySet, Request, Response,
+};
 use provost_types::Decision;
 
 use crate::query::Fitted;
 use crate::rule::Rule;
+use crate::schema::{VOCABULARY, Verb};
 use crate::{Policies, Query};
 
 /// What a verdict rests on.
@@ -32,7 +35,8 @@ impl Policies {
     pub fn decide_anew(&self, query: &Query<'_>) -> Decision {
         match query.fit(&self.gallery) {
             Ok(fitted) => {
-                let response = self.ask(&fitted, &self.slice(query, &fitted));
+                let response =
+                    self.ask(&fitted, &self.slice(query, (fitted.number, fitted.verb)));
                 self.report(query, &fitted, &self.ground(&response))
             }
             Err(unfit) => self.report_unfit(&unfit),
@@ -48,6 +52,23 @@ impl Policies {
             }
             Err(unfit) => self.report_unfit(&unfit),
         }
+    }
+
+    /// Whether some facts about the request would be allowed: what `query.context` holds is
+    /// not looked at. For lists of what may be asked; what is asked is decided by itself.
+    pub fn is_possible(&self, query: &Query<'_>) -> bool {
+        let bare = Query { context: &[], ..*query };
+        let Ok((number, verb, resource, entities)) = bare.place(&self.gallery) else {
+            return false;
+        };
+        let request = Request::builder()
+            .principal(VOCABULARY.agent(query.agent.as_str()))
+            .action(verb.uid.clone())
+            .resource(resource)
+            .build();
+        let slice = self.slice(query, (number, verb));
+        let response = self.authorizer.is_authorized_partial(&request, &slice, &entities);
+        response.decision() != Some(CedarDecision::Deny)
     }
 
     pub(crate) fn ask(&self, fitted: &Fitted, policies: &PolicySet) -> Response {
@@ -77,13 +98,17 @@ impl Policies {
     }
 
     /// The policies that can apply to this agent and action; made once for each.
-    pub(crate) fn slice(&self, query: &Query<'_>, fitted: &Fitted) -> Arc<PolicySet> {
-        let key = self.index.key(query, fitted.number);
+    pub(crate) fn slice(
+        &self,
+        query: &Query<'_>,
+        (number, verb): (usize, &Verb),
+    ) -> Arc<PolicySet> {
+        let key = self.index.key(query, number);
         self.slices.get_or_make(
             key,
             |slice| slice.num_of_policies(),
             || {
-                let selected = self.index.select(query, fitted.verb);
+                let selected = self.index.select(query, verb);
                 let policies = selected.into_iter().filter_map(|number| self.rules.get(number));
                 let policies = policies.map(|rule| rule.policy.clone());
                 // Ids are distinct, so the set can always be made; were it not, evaluating

@@ -49,7 +49,7 @@ impl Policies {
                 };
             }
         };
-        let response = self.ask(&fitted, &self.slice(query, &fitted));
+        let response = self.ask(&fitted, &self.slice(query, (fitted.number, fitted.verb)));
         let ground = self.ground(&response);
         let rules: Vec<&Rule> = match &ground {
             Ground::Forbidden(rules) | Ground::Permitted(rules) => rules.clone(),

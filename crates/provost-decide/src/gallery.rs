@@ -38,8 +38,30 @@ impl Gallery {
     ) -> Result<Arc<Entities>, Misfit> {
         let weight = if query.resource_id.len() <= ID_LEN_MAX { 1 } else { usize::MAX };
         let key = (query.agent.clone(), query.project.clone(), resource.clone());
-        self.entities.get_or_make(key, |_| weight, || entities(query, resource))
+        let known = self.entities.get_or_make(key, |_| weight, || entities(query, resource))?;
+        let tagged: Vec<Entity> = query
+            .context
+            .iter()
+            .filter_map(|(_, value)| tagged(value))
+            .collect::<Result<_, _>>()?;
+        if tagged.is_empty() {
+            return Ok(known);
+        }
+        let entities = Entities::clone(&known);
+        let with_tags = entities.add_entities(tagged, Some(&VOCABULARY.schema));
+        with_tags.map(Arc::new).map_err(|error| error.to_string().into())
     }
+}
+
+/// The entity that bears the tags, if `value` is some.
+fn tagged(value: &Value) -> Option<Result<Entity, Misfit>> {
+    let Value::Tags(tags) = value else { return None };
+    let tags = tags
+        .iter()
+        .map(|(name, text)| (name.clone(), RestrictedExpression::new_string(text.clone())));
+    let uid = VOCABULARY.tagged();
+    let entity = Entity::new_with_tags(uid, [], [], tags);
+    Some(entity.map_err(|error| error.to_string().into()))
 }
 
 fn entities(query: &Query<'_>, resource: &EntityUid) -> Result<Arc<Entities>, Misfit> {
@@ -73,5 +95,6 @@ fn cedar(value: &Value) -> RestrictedExpression {
         Value::Texts(values) => RestrictedExpression::new_set(
             values.iter().cloned().map(RestrictedExpression::new_string),
         ),
+        Value::Tags(_) => RestrictedExpression::new_entity_uid(VOCABULARY.tagged()),
     }
 }

@@ -134,9 +134,9 @@ fn applies(rule: &Rule, test: fn(&Verb) -> bool) -> bool {
     VOCABULARY.verbs().any(|verb| test(verb) && rule.scope.covers(verb))
 }
 
-/// Whether there is more than one resource to choose from: there is one catalog.
+/// Whether it matters which resource: there is one catalog, and hooks tell of all events.
 fn has_choice(verb: &Verb) -> bool {
-    verb.kinds.iter().any(|kind| kind != "Llm::Catalog")
+    verb.kinds.iter().any(|kind| !["Hook::Event", "Llm::Catalog"].contains(&kind.as_str()))
 }
 
 fn is_message(verb: &Verb) -> bool {

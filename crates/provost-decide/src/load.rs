@@ -16,6 +16,9 @@ use crate::sentence::{one_line, quoted};
 use crate::source::{Places, SourceFile, statements};
 use crate::{Finding, Severity};
 
+/// Most findings of the schema at one place.
+const AT_A_PLACE_MAX: usize = 4;
+
 /// Longest `@id`. Unit: bytes.
 const ID_LEN_MAX: usize = 128;
 
@@ -135,7 +138,7 @@ impl<'a> Loader<'a> {
             .filter_map(|fault| self.place(fault.policy_id(), fault, warning_code(fault)))
             .map(|finding| Finding { severity: Severity::Warning, ..finding })
             .collect();
-        self.errors.extend(errors);
+        self.errors.extend(few_of_each_place(errors));
         self.warnings.extend(warnings);
     }
 
@@ -151,6 +154,24 @@ impl<'a> Loader<'a> {
         let place = places.at(rule.offset.saturating_add(offset_in(fault)));
         Some(error(&rule.file, place, code, said(fault)))
     }
+}
+
+/// A policy for every action fails once for each that it does not fit: some tell enough.
+fn few_of_each_place(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort();
+    let is_same =
+        |a: &Finding, b: &Finding| (&a.file, a.line, a.column) == (&b.file, b.line, b.column);
+    let few = |findings: &[Finding]| {
+        let (few, more) = findings.split_at(findings.len().min(AT_A_PLACE_MAX));
+        let mut few = few.to_vec();
+        if let (Some(last), false) = (few.last_mut(), more.is_empty()) {
+            let also =
+                format!("; and {} more of the kind: name the actions it is for", more.len());
+            last.message.push_str(&also);
+        }
+        few
+    };
+    findings.chunk_by(is_same).flat_map(few).collect()
 }
 
 /// The policy's `@id`, or `file:line` (`file:line:column` for the second on a line).

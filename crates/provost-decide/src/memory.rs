@@ -66,6 +66,14 @@ fn key(query: &Query<'_>) -> Vec<u8> {
                 key.extend(values.len().to_le_bytes());
                 values.iter().for_each(|value| text(&mut key, value));
             }
+            Value::Tags(tags) => {
+                key.push(b'g');
+                key.extend(tags.len().to_le_bytes());
+                for (name, value) in tags {
+                    text(&mut key, name);
+                    text(&mut key, value);
+                }
+            }
         }
     }
     key

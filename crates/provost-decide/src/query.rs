@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::{Entities, Request};
+use cedar_policy::{Entities, EntityUid, Request};
 use provost_types::{AgentName, ProjectName, Value};
 
 use crate::gallery::{self, Gallery, Misfit};
@@ -55,9 +55,24 @@ pub(crate) struct Fitted {
     pub(crate) entities: Arc<Entities>,
 }
 
+/// A verb with its number, the resource, and everything that is known of it and the agent.
+type Placed = (usize, &'static Verb, EntityUid, Arc<Entities>);
+
 impl Query<'_> {
     /// Translates the query, checking it against the schema.
     pub(crate) fn fit(&self, gallery: &Gallery) -> Result<Fitted, Unfit> {
+        let (number, verb, resource, entities) = self.place(gallery)?;
+        let misfit = |why: Misfit| Unfit::Facts { verb: self.verb.into(), why };
+        let context = gallery::context(self, verb).map_err(misfit)?;
+        let agent = VOCABULARY.agent(self.agent.as_str());
+        // Unchecked: each part has been checked against the schema above.
+        let request = Request::new(agent, verb.uid.clone(), resource, context, None)
+            .map_err(|error| misfit(error.to_string().into()))?;
+        Ok(Fitted { number, verb, request, entities })
+    }
+
+    /// Translates all but the context.
+    pub(crate) fn place(&self, gallery: &Gallery) -> Result<Placed, Unfit> {
         let (number, verb) = VOCABULARY
             .verb(self.plane, self.verb)
             .filter(|(_, verb)| !verb.kinds.is_empty())
@@ -73,14 +88,10 @@ impl Query<'_> {
                 kinds: verb.kinds.clone(),
                 kind: self.resource_kind.into(),
             })?;
-        let misfit = |why: Misfit| Unfit::Facts { verb: self.verb.into(), why };
-        let entities = gallery.entities(self, &resource).map_err(misfit)?;
-        let context = gallery::context(self, verb).map_err(misfit)?;
-        let agent = VOCABULARY.agent(self.agent.as_str());
-        // Unchecked: each part has been checked against the schema above.
-        let request = Request::new(agent, verb.uid.clone(), resource, context, None)
-            .map_err(|error| misfit(error.to_string().into()))?;
-        Ok(Fitted { number, verb, request, entities })
+        let entities = gallery
+            .entities(self, &resource)
+            .map_err(|why| Unfit::Facts { verb: self.verb.into(), why })?;
+        Ok((number, verb, resource, entities))
     }
 
     /// `message on Llm::Model "claude-opus-5"`
@@ -160,6 +171,7 @@ mod tests {
                     Value::Texts(values) => RestrictedExpression::new_set(
                         values.into_iter().map(RestrictedExpression::new_string),
                     ),
+                    Value::Tags(_) => RestrictedExpression::new_bool(false), // none is made
                 };
                 ((*name).to_owned(), value)
             });

@@ -16,6 +16,7 @@ pub(crate) struct Vocabulary {
     validator: Validator,
     agent: EntityTypeName,
     project: EntityTypeName,
+    arguments: EntityTypeName,
     /// Sorted by plane and verb.
     verbs: Vec<Verb>,
     kinds: HashMap<String, EntityTypeName>,
@@ -53,6 +54,7 @@ impl Vocabulary {
             validator: Validator::new(schema.clone()),
             agent: "Provost::Agent".parse().expect("a type name"),
             project: "Provost::Project".parse().expect("a type name"),
+            arguments: "Mcp::Arguments".parse().expect("a type name"),
             kinds: schema.entity_types().map(|kind| (kind.to_string(), kind.clone())).collect(),
             verbs,
             schema,
@@ -75,6 +77,11 @@ impl Vocabulary {
     /// The entity of a project.
     pub(crate) fn project(&self, name: &str) -> EntityUid {
         uid(&self.project, name)
+    }
+
+    /// The one entity of a request that bears tags.
+    pub(crate) fn tagged(&self) -> EntityUid {
+        uid(&self.arguments, "call")
     }
 
     /// The agent's name, if `uid` is an agent.
@@ -121,12 +128,28 @@ impl Vocabulary {
 
 /// The attributes that we, not the request, give a resource.
 pub(crate) fn attributes(kind: &str, id: &str) -> HashMap<String, RestrictedExpression> {
+    let text = |name: &str, text: &str| {
+        (name.to_owned(), RestrictedExpression::new_string(text.to_owned()))
+    };
     match kind {
-        "Llm::Model" | "Tool::Tool" => {
-            HashMap::from([("name".into(), RestrictedExpression::new_string(id.into()))])
+        "Hook::Event" | "Llm::Model" | "Mcp::Server" | "Tool::Tool" => {
+            [text("name", id)].into()
+        }
+        "Mcp::Prompt" | "Mcp::Tool" => {
+            let (server, name) = of_server(id);
+            [text("server", server), text("name", name)].into()
+        }
+        "Mcp::Resource" => {
+            let (server, uri) = of_server(id);
+            [text("server", server), text("uri", uri)].into()
         }
         _ => HashMap::new(),
     }
+}
+
+/// The two parts of `SERVER/NAME`; a server's name has no slash.
+fn of_server(id: &str) -> (&str, &str) {
+    id.split_once('/').unwrap_or(("", id))
 }
 
 fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
@@ -157,9 +180,21 @@ mod tests {
         assert_eq!(
             verbs,
             [
+                "hook report Hook::Event",
                 "llm count_tokens Llm::Model",
                 "llm list_models Llm::Catalog",
                 "llm message Llm::Model",
+                "mcp answer Mcp::Server",
+                "mcp ask Mcp::Server",
+                "mcp call Mcp::Tool",
+                "mcp complete Mcp::Prompt Mcp::Resource",
+                "mcp get Mcp::Prompt",
+                "mcp list Mcp::Server",
+                "mcp listen Mcp::Server",
+                "mcp notify Mcp::Server",
+                "mcp open Mcp::Server",
+                "mcp read Mcp::Resource",
+                "mcp task Mcp::Server",
                 "tool call Tool::Tool"
             ]
         );

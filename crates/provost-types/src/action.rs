@@ -1,6 +1,6 @@
 //! What an agent asks to do, said the same way for every plane.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 
@@ -13,6 +13,10 @@ pub enum Plane {
     Llm,
     /// Tool calls that a model asks for and a client makes.
     Tool,
+    /// What Claude Code's hooks tell.
+    Hook,
+    /// The Model Context Protocol: tools, resources and prompts of servers.
+    Mcp,
 }
 
 impl Plane {
@@ -21,6 +25,8 @@ impl Plane {
         match self {
             Self::Llm => "llm",
             Self::Tool => "tool",
+            Self::Hook => "hook",
+            Self::Mcp => "mcp",
         }
     }
 }
@@ -57,6 +63,8 @@ pub enum Value {
     Text(String),
     /// `Set<String>`
     Texts(Vec<String>),
+    /// An entity whose tags these are: texts under names that no schema knows beforehand.
+    Tags(BTreeMap<String, String>),
 }
 
 /// Ids that tie records together: kept on the record, never trusted as identity.

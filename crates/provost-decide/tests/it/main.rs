@@ -7,6 +7,7 @@
     reason = "a test stops where it fails"
 )]
 
+mod arguments;
 mod ask;
 mod compiling;
 mod deciding;

@@ -88,6 +88,11 @@ fn value(value: wire::Value<'_>) -> Result<Value, DecodeError> {
             Value::Texts(them.into_iter().map(Text::into_owned).collect())
         }
         wire::Value::BigLong { long } => Value::Long(parsed("long", &long)?),
+        wire::Value::Tags { tags } => Value::Tags(
+            tags.into_iter()
+                .map(|(name, text)| (name.into_owned(), text.into_owned()))
+                .collect(),
+        ),
     })
 }
 

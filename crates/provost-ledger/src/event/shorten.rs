@@ -86,6 +86,7 @@ impl Limits {
                 texts.truncate(self.items_max);
                 self.texts(texts);
             }
+            Value::Tags { tags } => self.map(tags, |text| self.text(text)),
             Value::Bool(_) | Value::Long(_) | Value::BigLong { .. } => {}
         });
     }

@@ -74,6 +74,9 @@ pub(super) enum Value<'a> {
     BigLong {
         long: Text<'a>,
     },
+    Tags {
+        tags: BTreeMap<Text<'a>, Text<'a>>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

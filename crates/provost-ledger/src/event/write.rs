@@ -78,6 +78,9 @@ fn value(value: &Value) -> wire::Value<'_> {
         Value::Long(it) => wire::Value::BigLong { long: shown(it) },
         Value::Text(it) => wire::Value::Text(text(it)),
         Value::Texts(them) => wire::Value::Texts(them.iter().map(|it| text(it)).collect()),
+        Value::Tags(tags) => wire::Value::Tags {
+            tags: tags.iter().map(|(name, it)| (text(name), text(it))).collect(),
+        },
     }
 }
 

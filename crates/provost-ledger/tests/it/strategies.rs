@@ -1,6 +1,11 @@
 //! Any event there can be.
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample::select,
+};
 use provost_ledger::{
     Admin, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
 };
@@ -86,6 +91,7 @@ fn value() -> BoxedStrategy<Value> {
         prop_oneof![any::<i64>(), edges].prop_map(Value::Long),
         text().prop_map(Value::Text),
         vec(text(), 0..5).prop_map(Value::Texts),
+        btree_map(text(), text(), 0..5).prop_map(Value::Tags),
     ]
     .boxed()
 }
