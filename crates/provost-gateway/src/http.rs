@@ -86,12 +86,13 @@ pub struct Governed<P> {
 
 impl<P: HttpPlane> Serve for Governed<P> {
     async fn run(&self, ask: HttpAsk, reply: Reply<HttpFrame>) {
-        self.pipeline.run(&mut self.plane.gateway(), ask, reply).await;
+        self.pipeline.run(&mut self.plane.gateway(&ask), ask, reply).await;
     }
 
     async fn refuse(&self, head: request::Parts, malformed: Malformed) -> HttpFrame {
-        let gateway = self.plane.gateway();
-        let presented = gateway.present(&HttpAsk::new(head, bytes::Bytes::new()));
+        let ask = HttpAsk::new(head, bytes::Bytes::new());
+        let gateway = self.plane.gateway(&ask);
+        let presented = gateway.present(&ask);
         let refusal = self.pipeline.refuse_early(&presented, malformed).await;
         gateway.refuse(&refusal)
     }

@@ -12,6 +12,7 @@ mod hop;
 mod http;
 mod limits;
 mod plane;
+pub mod sse;
 mod tls;
 
 pub use egress::{

@@ -45,11 +45,13 @@ pub enum HttpFrame {
     Abort,
 }
 
-/// A plane that is spoken over HTTP: makes one gateway for each request.
+/// A plane that is spoken over HTTP: makes one gateway for each request, which may hold what
+/// it read in it.
 pub trait HttpPlane: Clone + Send + Sync + 'static {
     /// What serves a request.
     type Gateway: Gateway<Ask = HttpAsk, Answer = HttpFrame> + Sync + 'static;
 
-    /// A gateway for the next request.
-    fn gateway(&self) -> Self::Gateway;
+    /// A gateway for this request. A request that is refused before its body was read has an
+    /// empty one.
+    fn gateway(&self, ask: &HttpAsk) -> Self::Gateway;
 }

@@ -41,7 +41,7 @@ impl LlmPlane {
 impl HttpPlane for LlmPlane {
     type Gateway = Llm;
 
-    fn gateway(&self) -> Llm {
+    fn gateway(&self, _ask: &HttpAsk) -> Llm {
         Llm { plane: self.clone() }
     }
 }

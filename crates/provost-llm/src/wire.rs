@@ -5,7 +5,6 @@
 
 pub(crate) mod coding;
 pub(crate) mod conversation;
-pub(crate) mod events;
 pub(crate) mod gate;
 pub(crate) mod head;
 pub(crate) mod reply;

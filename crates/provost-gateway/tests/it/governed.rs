@@ -34,7 +34,7 @@ struct Relay(Upstream);
 impl HttpPlane for Relay {
     type Gateway = Self;
 
-    fn gateway(&self) -> Self {
+    fn gateway(&self, _ask: &HttpAsk) -> Self {
         self.clone()
     }
 }

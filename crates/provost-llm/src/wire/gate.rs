@@ -2,20 +2,17 @@
 //!
 //! Clients run a tool as soon as its block ends, so nothing of a `tool_use` block leaves before
 //! the block is whole and allowed. A denied one leaves as a text that says so, in its place.
-//! What cannot be read is not passed: an event longer than [`super::events::EVENT_BYTES_MAX`]
-//! ends the stream.
+//! What cannot be read is not passed: an event longer than
+//! [`provost_gateway::sse::EVENT_BYTES_MAX`] ends the stream.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use provost_gateway::sse::{Event, Events, TooLong};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    events::{Event, Events, TooLong},
-    reply::Seen,
-    turn::Turn,
-};
+use super::{reply::Seen, turn::Turn};
 
 /// A tool call the model asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +89,7 @@ pub(crate) enum GateError {
 }
 
 impl From<TooLong> for GateError {
-    fn from(_: TooLong) -> Self {
+    fn from(_too_long: TooLong) -> Self {
         Self::TooLong
     }
 }
@@ -131,7 +128,7 @@ impl Gate {
         while self.steps.is_empty() {
             match self.events.next() {
                 Some(event) => {
-                    event.said().into_iter().for_each(|said| seen.take_event(said));
+                    seen.take(&event);
                     self.take(event)?;
                 }
                 // What comes while a call is not whole (pings keep the connection alive) may

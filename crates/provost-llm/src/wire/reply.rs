@@ -4,6 +4,7 @@
 //! passes, and the record says that it was not read.
 
 use http::StatusCode;
+use provost_gateway::sse;
 use provost_types::{Status, ToolUse, Usage};
 use serde::Deserialize;
 
@@ -16,6 +17,13 @@ pub(crate) const TOOL_USES_MAX: usize = 128;
 /// Longest text recorded of an answer. Unit: characters. Source: tool names are at most 128
 /// (Messages API reference, `tools.name`).
 pub(crate) const TEXT_CHARS_MAX: usize = 128;
+
+/// Longest data of an event that is recorded from. Unit: bytes. Ours: `message_start` is below
+/// 2 KiB; what is longer (a search result inside `content_block_start`) says nothing we record.
+const DATA_BYTES_MAX: usize = 64 * 1024;
+
+/// Events that say nothing we record. They are most of a stream.
+const SKIPPED: [&str; 3] = ["content_block_delta", "content_block_stop", "ping"];
 
 /// Largest count recorded. Unit: tokens. Source: integers of canonical JSON are exact below
 /// 2^53 (RFC 8785 §3.2.2.3).
@@ -139,8 +147,13 @@ impl Seen {
         }
     }
 
-    /// Reads the data of the next event of a stream.
-    pub(crate) fn take_event(&mut self, json: &[u8]) {
+    /// Reads the next event of a stream.
+    pub(crate) fn take(&mut self, event: &sse::Event) {
+        let fits = |data: &&Vec<u8>| (1..=DATA_BYTES_MAX).contains(&data.len());
+        let is_skipped = SKIPPED.contains(&event.name.as_str());
+        let Some(json) = event.data.as_ref().filter(fits).filter(|_| !is_skipped) else {
+            return;
+        };
         let Ok(event) = serde_json::from_slice::<Event>(json) else {
             self.unread = Some(Unread::Unlike);
             return;

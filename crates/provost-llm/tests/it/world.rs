@@ -125,9 +125,10 @@ impl World {
         let key = self.session.credential.expose_secret();
         parts.headers.insert("x-api-key", key.parse().unwrap());
         let (reply, frames) = Reply::channel(frames_max);
-        let (pipeline, mut gateway) = (Arc::clone(&self.pipeline), self.plane.gateway());
+        let ask = HttpAsk::new(parts, body);
+        let (pipeline, mut gateway) = (Arc::clone(&self.pipeline), self.plane.gateway(&ask));
         let task = self.tasks.spawn(async move {
-            pipeline.run(&mut gateway, HttpAsk::new(parts, body), reply).await;
+            pipeline.run(&mut gateway, ask, reply).await;
         });
         Exchange { frames, task }
     }

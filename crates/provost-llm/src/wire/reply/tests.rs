@@ -1,10 +1,10 @@
 //! One answer, one reading.
 
 use proptest::prelude::*;
+use provost_gateway::sse;
 use provost_types::{ToolUse, Usage};
 
 use super::{Collected, Seen, TEXT_CHARS_MAX, TOOL_USES_MAX, Unread, WHOLE_BYTES_MAX};
-use crate::wire::events::Events;
 
 const STREAM: &str = concat!(
     "event: message_start\n",
@@ -42,11 +42,11 @@ fn stream_seen() -> Seen {
 }
 
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
-    let (mut events, mut seen) = (Events::default(), Seen::default());
+    let (mut events, mut seen) = (sse::Events::default(), Seen::default());
     for piece in pieces {
         events.push(piece).unwrap();
         while let Some(event) = events.next() {
-            event.said().into_iter().for_each(|said| seen.take_event(said));
+            seen.take(&event);
         }
     }
     seen
@@ -171,5 +171,22 @@ proptest! {
         bytes[at] = byte;
         let mut seen = read(bytes.chunks(64));
         seen.take_whole(&bytes);
+    }
+}
+
+#[test]
+fn what_says_nothing_we_record_is_not_read() {
+    let start = r#"{"type":"message_start","message":{"model":"m"}}"#;
+    let long =
+        format!(r#"{{"type":"message_start","message":{{"model":"{}"}}}}"#, "m".repeat(65_536));
+    for (event, want) in [
+        (format!("data: {start}\n\n"), true),
+        (format!("event: message_start\ndata: {start}\n\n"), true),
+        (format!("event: ping\ndata: {start}\n\n"), false),
+        (format!("data: {long}\n\n"), false),
+        ("data:\n\n".to_owned(), false),
+    ] {
+        let seen = read([event.as_bytes()]);
+        assert_eq!(seen != Seen::default(), want, "{event:.60}");
     }
 }

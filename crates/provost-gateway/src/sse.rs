@@ -1,60 +1,47 @@
-//! A stream cut into server-sent events, each with the bytes it came in.
+//! A stream cut into server-sent events, each with the bytes it came in. No I/O.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// Longest event. Unit: bytes. Ours: the memory one stream may take; search results inside a
-/// `content_block_start` are the longest, some hundred kilobytes.
-pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
-
-/// Longest line of data that is recorded from. Unit: bytes. Ours: `message_start` is below
-/// 2 KiB; what is longer (a search result inside `content_block_start`) says nothing we record.
-pub(crate) const LINE_BYTES_MAX: usize = 64 * 1024;
-
-/// Events that say nothing we record. They are most of a stream.
-const SKIPPED: [&[u8]; 3] = [b"content_block_delta", b"content_block_stop", b"ping"];
+/// Longest event, unless something else is said. Unit: bytes. Ours: the memory one stream may
+/// take; search results inside a model's `content_block_start` are some hundred kilobytes.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// One event, or a comment between events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// All its bytes, the blank line at its end included.
-    pub(crate) raw: Bytes,
+    pub raw: Bytes,
+    /// Its name; empty if it has none.
+    pub name: String,
     /// Its data, if it has any.
-    pub(crate) data: Option<Vec<u8>>,
-    /// It is none of those that are recorded from.
-    skipped: bool,
+    pub data: Option<Vec<u8>>,
+    /// Its id, if it sets one.
+    pub id: Option<Vec<u8>>,
 }
 
 impl Event {
-    /// The event that `raw` is: the values of its `data` fields, joined by line ends.
-    pub(super) fn read(raw: Bytes) -> Self {
-        let (mut data, mut is_named, mut is_long) = (None::<Vec<u8>>, false, false);
-        let mut rest = &*raw;
+    /// The event that `raw` is: the values of its `data` fields are joined by line ends.
+    pub fn read(raw: Bytes) -> Self {
+        let mut event = Self { raw: raw.clone(), ..Self::default() };
+        let mut rest = raw;
         while !rest.is_empty() {
-            let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-            let line = rest.get(..end).unwrap_or_default();
-            rest.advance(end.saturating_add(1).min(rest.len()));
-            match field(line) {
-                (b"event", name) => is_named = SKIPPED.contains(&name),
-                (b"data", value) => {
-                    is_long |= line.len() > LINE_BYTES_MAX;
-                    match &mut data {
-                        Some(data) => {
-                            data.push(b'\n');
-                            data.extend_from_slice(value);
-                        }
-                        None => data = Some(value.to_vec()),
+            let end = memchr::memchr2(b'\n', b'\r', &rest).unwrap_or(rest.len());
+            let line = rest.split_to(end);
+            rest.advance(1.min(rest.len()));
+            match field(&line) {
+                (b"event", name) => event.name = String::from_utf8_lossy(name).into_owned(),
+                (b"id", id) => event.id = Some(id.to_vec()),
+                (b"data", value) => match &mut event.data {
+                    Some(data) => {
+                        data.push(b'\n');
+                        data.extend_from_slice(value);
                     }
-                }
+                    None => event.data = Some(value.to_vec()),
+                },
                 _ => {}
             }
         }
-        Self { raw, data, skipped: is_named || is_long }
-    }
-
-    /// What may be recorded from it.
-    pub(crate) fn said(&self) -> Option<&[u8]> {
-        let fits = |data: &&[u8]| !data.is_empty() && data.len() <= LINE_BYTES_MAX;
-        self.data.as_deref().filter(fits).filter(|_| !self.skipped)
+        event
     }
 }
 
@@ -68,15 +55,20 @@ fn field(line: &[u8]) -> (&[u8], &[u8]) {
     (name, value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// An event is longer than [`EVENT_BYTES_MAX`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+/// An event is longer than it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the stream is longer than {event_bytes_max} bytes")]
+pub struct TooLong {
+    /// What it may be. Unit: bytes.
+    pub event_bytes_max: usize,
+}
 
 /// Splits a stream; same result however it is cut.
 ///
 /// Source: HTML standard §9.2.6, "Interpreting an event stream".
-#[derive(Debug, Default)]
-pub(crate) struct Events {
+#[derive(Debug)]
+pub struct Events {
+    event_bytes_max: usize,
     buffer: BytesMut,
     /// Where the line begins that is not known to be whole. Unit: bytes.
     line: usize,
@@ -85,19 +77,36 @@ pub(crate) struct Events {
     ended: bool,
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        Self::new(EVENT_BYTES_MAX)
+    }
+}
+
 impl Events {
+    /// Nothing yet, of a stream whose events are at most so long.
+    pub fn new(event_bytes_max: usize) -> Self {
+        Self { event_bytes_max, buffer: BytesMut::new(), line: 0, seen: 0, ended: false }
+    }
+
     /// Takes the next bytes; fails if what is left of those before is an event too long to
     /// wait for. Take every event out before the next bytes come.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
-        if self.buffer.len() > EVENT_BYTES_MAX {
-            return Err(TooLong);
+    ///
+    /// # Errors
+    ///
+    /// [`TooLong`]; nothing more can be read.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        let event_bytes_max = self.event_bytes_max;
+        if self.buffer.len() > event_bytes_max {
+            return Err(TooLong { event_bytes_max });
         }
         self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 
     /// The next whole event.
-    pub(crate) fn next(&mut self) -> Option<Event> {
+    #[expect(clippy::should_implement_trait, reason = "none now does not mean none later")]
+    pub fn next(&mut self) -> Option<Event> {
         loop {
             let rest = self.buffer.get(self.seen..)?;
             let Some(end) = memchr::memchr2(b'\n', b'\r', rest) else {
@@ -122,12 +131,12 @@ impl Events {
     }
 
     /// Nothing more comes: a CR at the end is the end of its line.
-    pub(crate) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.ended = true;
     }
 
     /// What is left behind the last whole event, as an event.
-    pub(crate) fn rest(&mut self) -> Option<Event> {
+    pub fn rest(&mut self) -> Option<Event> {
         (!self.buffer.is_empty()).then(|| self.cut(self.buffer.len()))
     }
 
