@@ -183,6 +183,12 @@ impl Permit {
         self.held.tool_calls.decide(&self.caller, &self.keeping, seen).await
     }
 
+    /// Whether some action like this could be allowed, whatever its context: for lists of what
+    /// may be asked. Nothing is recorded, for nothing is asked yet.
+    pub fn would_allow(&self, action: &Action) -> bool {
+        self.held.tool_calls.is_possible(&self.caller, action)
+    }
+
     /// Records what the client says came of a tool call of this session: whether it failed,
     /// and the keyed digest of its result. A result that was recorded before is passed over.
     pub async fn tool_result(&self, tool_use: &str, failed: bool, result: &[u8]) {

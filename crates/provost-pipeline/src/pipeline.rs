@@ -206,7 +206,11 @@ impl Pipeline {
 }
 
 pub(crate) fn decide(policies: &PolicyDirectory, caller: &Caller, action: &Action) -> Decision {
-    policies.current().policies.decide(&Query {
+    policies.current().policies.decide(&query(caller, action))
+}
+
+pub(crate) fn query<'a>(caller: &'a Caller, action: &'a Action) -> Query<'a> {
+    Query {
         agent: &caller.agent,
         project: &caller.project,
         plane: action.plane.as_str(),
@@ -214,7 +218,7 @@ pub(crate) fn decide(policies: &PolicyDirectory, caller: &Caller, action: &Actio
         resource_kind: action.resource.kind,
         resource_id: &action.resource.id,
         context: &action.context,
-    })
+    }
 }
 
 pub(crate) fn intent(

@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Caller, Directory, PolicyDirectory, Refusal, RefusalCode,
     permit::Keeping,
-    pipeline::{decide, intent},
+    pipeline::{decide, intent, query},
     record::{Closer, Recorder},
     refusal::Reason,
     trace,
@@ -94,6 +94,11 @@ impl ToolCalls {
                 Err(self.refuse(caller, action, intent, reason).await)
             }
         }
+    }
+
+    /// Whether some action like this could be allowed, whatever its context.
+    pub(crate) fn is_possible(&self, caller: &Caller, action: &Action) -> bool {
+        self.policies.current().policies.is_possible(&query(caller, action))
     }
 
     /// The action of the same call, if it was seen on another plane and is open.
