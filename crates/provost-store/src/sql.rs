@@ -19,6 +19,7 @@ mod migrate;
 mod row;
 mod rows;
 mod sessions;
+mod tools;
 mod transaction;
 
 use std::{fmt, sync::Arc};
@@ -36,6 +37,7 @@ pub use rows::{
     RunStateRow, SessionRow,
 };
 pub use sessions::{Ending, SessionFilter};
+pub use tools::{TOOL_DEFINITION_BYTES_MAX, ToolDefinition, ToolRow, WaitingDefinition};
 pub(crate) use transaction::Transaction;
 
 use connect::Backend;

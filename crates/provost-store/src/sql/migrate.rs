@@ -8,7 +8,10 @@ use super::{
 };
 
 /// Every step, ascending. PostgreSQL's words; [`adapt`] says what SQLite calls otherwise.
-const STEPS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_base.sql"))];
+const STEPS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/0001_base.sql")),
+    (2, include_str!("../../migrations/0002_mcp_tool.sql")),
+];
 
 /// Serialises migrations of one PostgreSQL database. The number is ours alone.
 const POSTGRES_LOCK: &str = "SELECT pg_advisory_xact_lock(7091767073);";

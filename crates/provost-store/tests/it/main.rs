@@ -24,3 +24,5 @@ mod schema;
 mod sessions;
 #[cfg(test)]
 mod tampering;
+#[cfg(test)]
+mod tools;
