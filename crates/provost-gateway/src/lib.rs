@@ -12,8 +12,10 @@ mod hop;
 mod http;
 mod limits;
 mod plane;
+mod present;
 pub mod sse;
 mod tls;
+mod tool_call;
 
 pub use egress::{
     BaseUrl, BaseUrlError, EgressError, EgressLimits, EgressSetupError, Upstream, UpstreamBody,
@@ -22,4 +24,6 @@ pub use hop::strip_hop_by_hop;
 pub use http::{Governed, HttpServer, Serve};
 pub use limits::Limits;
 pub use plane::{HttpAsk, HttpFrame, HttpPlane};
+pub use present::present;
 pub use tls::{Reload, Tls, TlsError, TlsFiles};
+pub use tool_call::{CORRELATION_BYTES_MAX, ToolCall, printable};

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, request::Parts};
+use provost_gateway::{CORRELATION_BYTES_MAX, printable};
 use provost_pipeline::{Malformed, MalformedKind};
 use provost_types::{Action, Correlation, Plane, Resource, Value};
 
@@ -14,9 +15,6 @@ use crate::wire::{
     coding::Coding,
     request::{self, MODEL_BYTES_MAX, Request},
 };
-
-/// Longest id of a client's that is kept. Unit: bytes. Ours: a UUID has 36.
-pub(crate) const CORRELATION_BYTES_MAX: usize = 128;
 
 /// Most betas that one request may name. Ours: Claude Code sends about a dozen.
 const BETAS_MAX: usize = 64;
@@ -49,11 +47,6 @@ pub(crate) fn classify(parts: &Parts, body: &Bytes) -> Result<Action, Malformed>
         Route::CountTokens => count_tokens(parts, body),
         Route::Models => list_models(parts, body),
     }
-}
-
-/// Whether `text` is 1 to `bytes_max` visible ASCII characters, without spaces.
-pub(crate) fn printable(text: &str, bytes_max: usize) -> bool {
-    (1..=bytes_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Where a request goes.

@@ -9,13 +9,12 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, request};
-use provost_gateway::{EgressError, HttpAsk, HttpFrame, UpstreamBody};
+use provost_gateway::{EgressError, HttpAsk, HttpFrame, UpstreamBody, printable};
 use provost_pipeline::{Permit, Reply, Stop};
 use provost_types::{ActionId, Outcome, Status};
 
 use crate::{
     LlmPlane,
-    classify::printable,
     refuse::{REQUEST_ID, Told},
     wire::{
         conversation,

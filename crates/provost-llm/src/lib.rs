@@ -9,7 +9,6 @@
 
 mod classify;
 mod execute;
-mod present;
 mod probe;
 mod refuse;
 mod tool;
@@ -85,7 +84,7 @@ impl Gateway for Llm {
     type Answer = HttpFrame;
 
     fn present(&self, ask: &HttpAsk) -> Presented {
-        present::present(&ask.parts.headers)
+        provost_gateway::present(&ask.parts.headers)
     }
 
     fn classify(&self, ask: &HttpAsk) -> Result<Action, Malformed> {

@@ -225,7 +225,7 @@ impl<'a> Passing<'a> {
     }
 
     async fn decide(&self, call: &Call) -> Result<(), Refusal> {
-        self.asked.permit.tool_call(tool::action(call)).await.map(|_action| ())
+        self.asked.permit.tool_call(call.action()).await.map(|_action| ())
     }
 
     async fn pass_whole(

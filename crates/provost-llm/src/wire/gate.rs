@@ -8,7 +8,11 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use provost_gateway::sse::{Event, Events, TooLong};
+use provost_gateway::{
+    ToolCall,
+    sse::{Event, Events, TooLong},
+};
+use provost_types::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,6 +27,14 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// Its arguments: JSON, unless the model was cut off.
     pub(crate) input: String,
+}
+
+impl Call {
+    /// What it would do. Where it would run is the client's business.
+    pub(crate) fn action(&self) -> Action {
+        let Self { id, name, input } = self;
+        ToolCall { id, name, input, folder: None }.action()
+    }
 }
 
 /// What is to be done next with a stream.

@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::{error::Category, value::RawValue};
 
-use crate::classify::{CORRELATION_BYTES_MAX, printable};
+use provost_gateway::{CORRELATION_BYTES_MAX, printable};
 
 /// Longest model name. Unit: bytes. Ours: the longest in use is below 80.
 pub(crate) const MODEL_BYTES_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! Which credential a request carries.
+//! Which credential a request carries, on every plane that is spoken over HTTP.
 //!
 //! Anthropic's clients send `x-api-key`, `Authorization: Bearer`, or both with one value.
 
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 const CREDENTIAL_BYTES_MAX: usize = 512;
 
 /// Finds the one credential of a request. Pure.
-pub(crate) fn present(headers: &HeaderMap) -> Presented {
+pub fn present(headers: &HeaderMap) -> Presented {
     let mut found: Option<&[u8]> = None;
     for name in [AUTHORIZATION.as_str(), "x-api-key"] {
         let mut values = headers.get_all(name).iter();
