@@ -26,7 +26,7 @@ use provost_store::{
     UnsealError,
 };
 use provost_types::{
-    AgentName, Clock, CredentialId, HumanId, ProjectName, SessionId, Timestamp,
+    AgentName, Clock, CredentialId, Digest, HumanId, ProjectName, SessionId, Timestamp,
 };
 use tokio::sync::Mutex;
 
@@ -38,7 +38,7 @@ pub(crate) use sessions::{InFlight, LiveSession};
 
 use crate::{
     By, LedgerDown, PolicyDirectory, credential::NoRandomness, record::Recorder,
-    run_tree::RunTree,
+    run_tree::RunTree, tool_pins::ToolPins,
 };
 
 /// How long an ended session's credential is remembered, so that its bearer hears that the
@@ -53,6 +53,7 @@ pub struct Directory {
     pub(crate) recorder: Recorder,
     pub(crate) master: Arc<MasterKey>,
     pub(crate) policies: Arc<PolicyDirectory>,
+    pub(crate) tools: ToolPins,
     /// Changes happen one after the other; reads do not wait for them.
     changing: Mutex<()>,
 }
@@ -128,6 +129,20 @@ pub enum DirectoryError {
         field: &'static str,
         /// What is wrong and how to mend it.
         problem: &'static str,
+    },
+    /// Its definition is the accepted one: there is nothing to accept.
+    #[error("{what} is not held: nothing waits to be accepted")]
+    NotHeld {
+        /// Which tool.
+        what: String,
+    },
+    /// Another definition waits than the one that was looked at.
+    #[error("{what} changed again: look at the definition that waits now, {waiting}")]
+    ChangedAgain {
+        /// Which tool.
+        what: String,
+        /// The digest of what waits.
+        waiting: Digest,
     },
     /// A run state above it forbids that now.
     #[error("{sentence}")]
@@ -210,8 +225,10 @@ impl Directory {
             sessions,
             tree: RunTree::restore(store.run_states().await?),
         };
+        let tools = ToolPins::load(&store).await?;
         Ok(Self {
             state: RwLock::new(state),
+            tools,
             store,
             recorder,
             master,

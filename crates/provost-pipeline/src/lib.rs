@@ -30,6 +30,7 @@ mod reply;
 mod run_tree;
 mod start;
 mod tool_calls;
+mod tool_pins;
 pub mod trace;
 
 pub use by::By;
@@ -47,3 +48,4 @@ pub use record::LedgerDown;
 pub use refusal::{Refusal, RefusalCode};
 pub use reply::{ClientGone, Reply};
 pub use start::{Limits, Parts, Purpose, StartError};
+pub use tool_pins::{Pin, PinnedTool};

@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
 use crate::{
-    Refusal,
+    Directory, Refusal,
     directory::{InFlight, LiveSession},
     record::Closer,
     run_tree::Path,
@@ -150,6 +150,11 @@ impl Permit {
     /// The session it acts in.
     pub fn session(&self) -> SessionId {
         self.caller.session
+    }
+
+    /// Who there is, and which tools are pinned.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.held.tool_calls.directory
     }
 
     /// The action's span.

@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{Caller, Refusal, RefusalCode, refusal::Reason};
 
 /// What a person is told when the ledger cannot be written.
-const LEDGER_DOWN: &str = "Provost cannot write its ledger, so nothing may happen; an operator has to look at `readyz`.";
+pub(crate) const LEDGER_DOWN: &str = "Provost cannot write its ledger, so nothing may happen; an operator has to look at `readyz`.";
 
 /// Longest pause between two tries to record an outcome while the ledger is down.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);

@@ -7,4 +7,6 @@ mod lifetimes;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod tool_pins;
+#[cfg(test)]
 mod world;
