@@ -6,15 +6,13 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
+use provost_gateway::{ACTION_HEADER, name_action};
 use provost_pipeline::{Refusal, RefusalCode, Stop};
 use provost_types::ActionId;
 use serde::Serialize;
-
-/// Says which action an answer belongs to.
-pub(crate) const ACTION_HEADER: HeaderName = HeaderName::from_static("x-provost-action");
 
 /// The id an Anthropic client shows with an error.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -122,13 +120,6 @@ impl Told {
             request_id: &action.to_string(),
         };
         serde_json::to_string(&reply).unwrap_or_default()
-    }
-}
-
-/// Names the action on a reply.
-pub(crate) fn name_action(headers: &mut HeaderMap, action: ActionId) {
-    if let Ok(id) = HeaderValue::try_from(action.to_string()) {
-        headers.insert(ACTION_HEADER, id);
     }
 }
 

@@ -12,14 +12,14 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH, response};
-use provost_gateway::{EgressError, HttpFrame, UpstreamBody};
+use provost_gateway::{EgressError, HttpFrame, UpstreamBody, name_action};
 use provost_pipeline::{ClientGone, Refusal, Reply, ResultSink, Stop};
 use provost_types::{Outcome, Status};
 use serde_json::Value;
 
 use super::{Asked, CLIENT_LEFT, begin, note_head};
 use crate::{
-    refuse::{Told, name_action},
+    refuse::Told,
     tool,
     wire::{
         coding::Decoder,

@@ -1,0 +1,191 @@
+//! Every reason for a no, in the form of the event it is about.
+//!
+//! Always with status 200: Claude Code 2.1.330 lets the tool run on any other, on a form that
+//! is not nested under `hookSpecificOutput`, and on `continue: false` alone (measured).
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
+use provost_gateway::name_action;
+use provost_pipeline::{Refusal, RefusalCode};
+use provost_types::ActionId;
+use serde::Serialize;
+
+/// What a hook answers, in the order of the reference. Source: the hooks reference of Claude
+/// Code, "JSON output".
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
+    goes_on: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook_specific_output: Option<Specific>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "hookEventName")]
+enum Specific {
+    #[serde(rename_all = "camelCase")]
+    PreToolUse {
+        permission_decision: &'static str,
+        permission_decision_reason: String,
+    },
+    PermissionRequest {
+        decision: Behavior,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Behavior {
+    behavior: &'static str,
+    message: String,
+    interrupt: bool,
+}
+
+/// It may go on, as far as Provost is asked: the client's own rules apply.
+pub(crate) fn no_opinion(action: ActionId) -> Response<Bytes> {
+    response(&Output::default(), action)
+}
+
+/// Says no to `event`; to one that could not be read, in the form most events know.
+pub(crate) fn refuse(event: Option<&str>, refusal: &Refusal) -> Response<Bytes> {
+    let mut response = response(&output(event, refusal), refusal.action);
+    if refusal.code == RefusalCode::Method {
+        // No hook's request, so no tool waits for it.
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+fn output(event: Option<&str>, refusal: &Refusal) -> Output {
+    let Refusal { code, message, action } = refusal;
+    let message = format!("{message} [Provost: `provost audit show {action}`]");
+    let stops = is_over(*code);
+    let mut output = Output::default();
+    if stops {
+        output.goes_on = Some(false);
+        output.stop_reason = Some(message.clone());
+    }
+    match event {
+        Some("PreToolUse") => {
+            output.hook_specific_output = Some(Specific::PreToolUse {
+                permission_decision: "deny",
+                permission_decision_reason: message,
+            });
+        }
+        Some("PermissionRequest") => {
+            let decision = Behavior { behavior: "deny", message, interrupt: stops };
+            output.hook_specific_output = Some(Specific::PermissionRequest { decision });
+        }
+        // Blocking these keeps the client from stopping; what has happened cannot be blocked.
+        Some(
+            "PostToolUse" | "PostToolUseFailure" | "Stop" | "StopFailure" | "SubagentStop"
+            | "SessionEnd" | "Notification",
+        ) => {
+            if !stops {
+                output.system_message = Some(message);
+            }
+        }
+        Some(_) | None => {
+            output.decision = Some("block");
+            output.reason = Some(message);
+        }
+    }
+    output
+}
+
+/// Whether nothing this client does from now on can succeed without a person.
+const fn is_over(code: RefusalCode) -> bool {
+    match code {
+        RefusalCode::Unauthenticated
+        | RefusalCode::SessionOver
+        | RefusalCode::Paused
+        | RefusalCode::Killed => true,
+        RefusalCode::Malformed
+        | RefusalCode::TooLarge
+        | RefusalCode::NotFound
+        | RefusalCode::Method
+        | RefusalCode::Denied
+        | RefusalCode::Busy
+        | RefusalCode::Unavailable
+        | RefusalCode::Stopping => false,
+    }
+}
+
+fn response(output: &Output, action: ActionId) -> Response<Bytes> {
+    let json = serde_json::to_vec(output).unwrap_or_default();
+    let mut response = Response::new(Bytes::from(json));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    name_action(headers, action);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use provost_pipeline::{Refusal, RefusalCode};
+    use provost_types::ActionId;
+
+    use super::{no_opinion, refuse};
+
+    fn refused(event: Option<&str>, code: RefusalCode) -> String {
+        let action = ActionId::generate();
+        let response = refuse(event, &Refusal { code, message: "No.".to_owned(), action });
+        let body = String::from_utf8_lossy(response.body()).into_owned();
+        let body = body.replace(&format!(" [Provost: `provost audit show {action}`]"), "");
+        assert!(response.headers().contains_key("x-provost-action"));
+        format!("{} {body}", response.status().as_u16())
+    }
+
+    #[test]
+    fn each_event_is_refused_in_its_own_form() {
+        use RefusalCode::{Denied, Killed, Malformed, Method};
+        for (event, code, want) in [
+            (
+                Some("PreToolUse"),
+                Denied,
+                r#"200 {"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"No."}}"#,
+            ),
+            (
+                Some("PreToolUse"),
+                Killed,
+                r#"200 {"continue":false,"stopReason":"No.","hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"deny","permissionDecisionReason":"No."}}"#,
+            ),
+            (
+                Some("PermissionRequest"),
+                Denied,
+                r#"200 {"hookSpecificOutput":{"hookEventName":"PermissionRequest","decision":{"behavior":"deny","message":"No.","interrupt":false}}}"#,
+            ),
+            (Some("UserPromptSubmit"), Denied, r#"200 {"decision":"block","reason":"No."}"#),
+            (
+                Some("UserPromptSubmit"),
+                Killed,
+                r#"200 {"continue":false,"stopReason":"No.","decision":"block","reason":"No."}"#,
+            ),
+            (Some("Stop"), Killed, r#"200 {"continue":false,"stopReason":"No."}"#),
+            (Some("PostToolUse"), Denied, r#"200 {"systemMessage":"No."}"#),
+            (Some("SomethingNew"), Denied, r#"200 {"decision":"block","reason":"No."}"#),
+            (None, Malformed, r#"200 {"decision":"block","reason":"No."}"#),
+            (None, Method, r#"405 {"decision":"block","reason":"No."}"#),
+        ] {
+            assert_eq!(refused(event, code), want, "{event:?} {code:?}");
+        }
+    }
+
+    #[test]
+    fn no_opinion_is_an_empty_object() {
+        let response = no_opinion(ActionId::generate());
+        assert_eq!((response.status().as_u16(), &response.body()[..]), (200, &b"{}"[..]));
+    }
+}
