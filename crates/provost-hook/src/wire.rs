@@ -39,11 +39,11 @@ pub(crate) enum About {
 #[derive(Deserialize)]
 struct Fields {
     hook_event_name: String,
-    session_id: Option<String>,
-    agent_id: Option<String>,
-    cwd: Option<String>,
-    tool_name: Option<String>,
-    tool_use_id: Option<String>,
+    session_id: Option<Box<RawValue>>,
+    agent_id: Option<Box<RawValue>>,
+    cwd: Option<Box<RawValue>>,
+    tool_name: Option<Box<RawValue>>,
+    tool_use_id: Option<Box<RawValue>>,
     tool_input: Option<Box<RawValue>>,
     tool_response: Option<Box<RawValue>>,
     error: Option<Box<RawValue>>,
