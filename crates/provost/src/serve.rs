@@ -1,6 +1,7 @@
 //! `provost serve`: opens the data directory, starts the listeners, drains at the end.
 
 mod control;
+mod planes;
 mod retention;
 
 use std::{io, sync::Arc, time::Duration};
@@ -8,7 +9,10 @@ use std::{io, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use nix::unistd::Uid;
 use provost_admin::{ControlSocket, serve_unix};
-use provost_gateway::{EgressLimits, HttpServer, Limits, Tls, TlsFiles, Upstream};
+use provost_gateway::{
+    EgressLimits, Governed, HttpServer, Limits, Tls, TlsFiles, Upstream,
+};
+use provost_hook::HookPlane;
 use provost_llm::{LlmPlane, LlmService};
 use provost_pipeline::Purpose;
 use provost_secrets::SecretName;
@@ -27,6 +31,7 @@ use crate::{
     telemetry::{Telemetry, UPKEEP_EVERY},
 };
 use control::Control;
+use planes::Planes;
 
 /// How often the files of the certificate are looked at.
 const TLS_LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -114,7 +119,7 @@ impl Serving {
         telemetry: &Telemetry,
     ) -> Result<()> {
         let (tls, limits) = (self.tls(config)?, limits(config));
-        let serve = LlmService::new(Arc::clone(&core.pipeline), llm(core, config)?);
+        let serve = planes(core, config)?;
         let gateway = HttpServer { serve, limits, tls: tls.clone() };
 
         let metrics = telemetry.metrics.clone();
@@ -138,6 +143,14 @@ impl Serving {
         self.tasks.spawn(Arc::clone(&tls).watch(TLS_LOOK_EVERY, self.shutdown.clone()));
         Ok(Some(tls))
     }
+}
+
+fn planes(core: &Core, config: &Config) -> Result<Planes> {
+    let pipeline = || Arc::clone(&core.pipeline);
+    Ok(Planes {
+        llm: LlmService::new(pipeline(), llm(core, config)?),
+        hook: Governed { pipeline: pipeline(), plane: HookPlane },
+    })
 }
 
 fn llm(core: &Core, config: &Config) -> Result<LlmPlane> {

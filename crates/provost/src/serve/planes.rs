@@ -1,0 +1,65 @@
+//! The planes behind the gateway's listener, told apart by path.
+
+use http::request;
+use provost_gateway::{Governed, HttpAsk, HttpFrame, Serve};
+use provost_hook::HookPlane;
+use provost_llm::LlmService;
+use provost_pipeline::{Malformed, Reply};
+
+/// Every plane that is spoken over HTTP.
+#[derive(Clone, Debug)]
+pub(super) struct Planes {
+    pub(super) llm: LlmService,
+    pub(super) hook: Governed<HookPlane>,
+}
+
+/// Which plane a path belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Hook,
+    /// The model's, and whatever belongs to nobody: it says what there is.
+    Llm,
+}
+
+impl Route {
+    fn of(path: &str) -> Self {
+        if path == provost_hook::PATH { Self::Hook } else { Self::Llm }
+    }
+}
+
+impl Serve for Planes {
+    async fn run(&self, ask: HttpAsk, reply: Reply<HttpFrame>) {
+        match Route::of(ask.parts.uri.path()) {
+            Route::Hook => self.hook.run(ask, reply).await,
+            Route::Llm => self.llm.run(ask, reply).await,
+        }
+    }
+
+    async fn refuse(&self, head: request::Parts, malformed: Malformed) -> HttpFrame {
+        match Route::of(head.uri.path()) {
+            Route::Hook => self.hook.refuse(head, malformed).await,
+            Route::Llm => self.llm.refuse(head, malformed).await,
+        }
+    }
+
+    async fn note_headless(&self, malformed: Malformed) {
+        self.llm.note_headless(malformed).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Route;
+
+    #[test]
+    fn a_path_belongs_to_one_plane() {
+        for (path, want) in [
+            ("/hook", Route::Hook),
+            ("/hook/", Route::Llm),
+            ("/v1/messages", Route::Llm),
+            ("/", Route::Llm),
+        ] {
+            assert_eq!(Route::of(path), want, "{path}");
+        }
+    }
+}
