@@ -61,8 +61,9 @@ impl Post {
         if !printable(&fields.hook_event_name, EVENT_BYTES_MAX) {
             return Err(malformed("`hook_event_name` must be a name of at most 64 letters"));
         }
-        let id =
-            |id: &Option<String>| id.clone().filter(|id| printable(id, CORRELATION_BYTES_MAX));
+        let id = |id: &Option<Box<RawValue>>| {
+            text(id.as_deref()).filter(|id| printable(id, CORRELATION_BYTES_MAX))
+        };
         Ok(Self {
             client_session: id(&fields.session_id),
             subagent: id(&fields.agent_id),
@@ -78,7 +79,8 @@ impl About {
         let event = fields.hook_event_name;
         let missing = |field: &str| malformed(&format!("{event} needs `{field}`"));
         let id = || {
-            let id = fields.tool_use_id.ok_or_else(|| missing("tool_use_id"))?;
+            let id =
+                text(fields.tool_use_id.as_deref()).ok_or_else(|| missing("tool_use_id"))?;
             match printable(&id, CORRELATION_BYTES_MAX) {
                 true => Ok(id),
                 false => Err(malformed("`tool_use_id` must be an id of at most 128 letters")),
@@ -87,9 +89,9 @@ impl About {
         match event.as_str() {
             "PreToolUse" => Ok(Self::Call {
                 id: id()?,
-                name: fields.tool_name.ok_or_else(|| missing("tool_name"))?,
+                name: text(fields.tool_name.as_deref()).ok_or_else(|| missing("tool_name"))?,
                 input: fields.tool_input.ok_or_else(|| missing("tool_input"))?,
-                folder: fields.cwd,
+                folder: text(fields.cwd.as_deref()),
             }),
             "PostToolUse" => {
                 let result = fields.tool_response.ok_or_else(|| missing("tool_response"))?;
@@ -102,6 +104,11 @@ impl About {
             _ => Ok(Self::Other),
         }
     }
+}
+
+/// The text that `raw` is, if it is one.
+fn text(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
 }
 
 fn malformed(message: &str) -> Malformed {

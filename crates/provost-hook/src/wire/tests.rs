@@ -43,7 +43,7 @@ fn what_is_posted_is_read_for_what_follows_from_it() {
         ),
         (
             r#"{"hook_event_name":"SomethingNew","who":["knows"],"tool_use_id":7}"#,
-            "refused: the body is no hook's JSON: invalid type: integer `7`, expected a string at line 1 column 67",
+            "SomethingNew: other (None, None, None)",
         ),
         (
             r#"{"hook_event_name":"SomethingNew","who":["knows"]}"#,
