@@ -1,8 +1,12 @@
 //! From the domain's rows to the API's wire types.
 
-use provost_api::{Agent, Human, IssuedKey, Key, Project, RunStateEntry, Sensitive, Session};
+use provost_api::{
+    Agent, Human, IssuedKey, Key, McpTool, Project, RunStateEntry, Sensitive, Session,
+};
 use provost_pipeline::IssuedToken;
-use provost_store::{AgentRow, CredentialRow, HumanRow, ProjectRow, RunStateRow, SessionRow};
+use provost_store::{
+    AgentRow, CredentialRow, HumanRow, ProjectRow, RunStateRow, SessionRow, ToolRow,
+};
 use provost_types::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -70,6 +74,20 @@ pub(crate) fn run_state(row: RunStateRow) -> RunStateEntry {
         reason: row.reason,
         by: row.by,
         at: row.at.to_string(),
+    }
+}
+
+pub(crate) fn tool(row: &ToolRow) -> McpTool {
+    let waiting = row.waiting.as_ref();
+    McpTool {
+        server: row.server.clone(),
+        tool: row.tool.clone(),
+        state: if waiting.is_some() { "held" } else { "accepted" }.to_owned(),
+        digest: row.accepted.digest().to_string(),
+        accepted_by: row.accepted_by.clone(),
+        accepted_at: row.accepted_at.to_string(),
+        waiting_digest: waiting.map(|waiting| waiting.definition.digest().to_string()),
+        waiting_since: time(waiting.map(|waiting| waiting.since)),
     }
 }
 

@@ -140,6 +140,8 @@ fn directory_status(error: &DirectoryError) -> (StatusCode, &'static str) {
         DirectoryError::NoSuch { .. } => (StatusCode::NOT_FOUND, "no-such"),
         DirectoryError::Taken { .. } => (StatusCode::CONFLICT, "taken"),
         DirectoryError::Over { .. } => (StatusCode::CONFLICT, "over"),
+        DirectoryError::NotHeld { .. } => (StatusCode::CONFLICT, "not-held"),
+        DirectoryError::ChangedAgain { .. } => (StatusCode::CONFLICT, "changed-again"),
         DirectoryError::Stopped { .. } => (StatusCode::CONFLICT, "stopped"),
         DirectoryError::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid"),
         DirectoryError::Ledger(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable"),

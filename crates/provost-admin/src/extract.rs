@@ -27,6 +27,9 @@ pub(crate) struct Asked<T>(pub(crate) T);
 /// The path's one parameter, in its text form.
 pub(crate) struct Named<T>(pub(crate) T);
 
+/// The path's two parameters: a name, and another one that means something within it.
+pub(crate) struct NamedWithin(pub(crate) String, pub(crate) String);
+
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
@@ -57,6 +60,17 @@ impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for Named<T> 
         text.parse()
             .map(Self)
             .map_err(|error| ApiError::malformed(format!("in the path: {error}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedWithin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path((outer, inner)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| ApiError::malformed(rejection.body_text()))?;
+        Ok(Self(outer, inner))
     }
 }
 

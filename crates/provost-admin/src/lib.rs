@@ -12,6 +12,7 @@ mod events;
 mod extract;
 mod humans;
 mod ledger;
+mod mcp;
 mod operations;
 mod policies;
 mod projects;

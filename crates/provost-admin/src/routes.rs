@@ -15,7 +15,7 @@ use provost_types::Role;
 use crate::{
     App, agents,
     error::ApiError,
-    events, humans, operations, policies, projects, run_state, secrets, sessions,
+    events, humans, mcp, operations, policies, projects, run_state, secrets, sessions,
     who::{Accepts, Who},
 };
 
@@ -80,6 +80,9 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET",    "/v1/checkpoint",            EVERYONE,           events::checkpoint),
         route("GET",    "/v1/policies",              EVERYONE,           policies::show),
         route("POST",   "/v1/policies/explain",      EVERYONE,           policies::explain),
+        route("GET",    "/v1/mcp/tools",             EVERYONE,           mcp::list),
+        route("GET",    "/v1/mcp/tools/{server}/{name}", EVERYONE,       mcp::show),
+        route("POST",   "/v1/mcp/tools/{server}/{name}/accept", ADMIN,   mcp::accept),
         route("GET",    "/v1/secrets",               EVERYONE,           secrets::list),
         route("PUT",    "/v1/secrets/{name}",        ADMIN,              secrets::put),
         route("DELETE", "/v1/secrets/{name}",        ADMIN,              secrets::remove),

@@ -4,6 +4,7 @@ mod access;
 mod harness;
 mod identities;
 mod ledger;
+mod mcp;
 mod policies;
 mod requests;
 mod run_state;

@@ -8,6 +8,7 @@
 mod error;
 mod events;
 mod identities;
+mod mcp;
 mod policies;
 mod run_state;
 mod secrets;
@@ -22,6 +23,7 @@ pub use identities::{
     Agent, Human, IssuedKey, IssuedToken, Key, Me, NewAgent, NewHuman, NewKey, NewProject,
     Project, RotateKey,
 };
+pub use mcp::{AcceptMcpTool, McpTool, McpToolDefinitions, McpToolQuery};
 pub use policies::{
     ExplainAction, Explanation, PolicyDecision, PolicyFile, PolicyPart, PolicySet, PolicyTrace,
     RefusedPolicySet,

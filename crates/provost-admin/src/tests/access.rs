@@ -44,6 +44,9 @@ const WANTED: &[(&str, [bool; 7])] = {
         ("GET /v1/checkpoint",         [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("GET /v1/policies",           [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("POST /v1/policies/explain",  [Y,    Y,    Y,    Y,     N,    N,    N]),
+        ("GET /v1/mcp/tools",          [Y,    Y,    Y,    Y,     N,    N,    N]),
+        ("GET /v1/mcp/tools/{server}/{name}", [Y, Y, Y,   Y,     N,    N,    N]),
+        ("POST /v1/mcp/tools/{server}/{name}/accept", [Y, N, N, N, N,  N,    N]),
         ("GET /v1/secrets",            [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("PUT /v1/secrets/{name}",     [Y,    N,    N,    N,     N,    N,    N]),
         ("DELETE /v1/secrets/{name}",  [Y,    N,    N,    N,     N,    N,    N]),
@@ -72,7 +75,7 @@ async fn every_route_lets_in_exactly_whom_it_should() {
             CredentialId::generate().to_string()
         };
         let path = route.path.replace("{id}", &id).replace("{name}", "nobody");
-        let path = path.replace("{index}", "1000000");
+        let path = path.replace("{index}", "1000000").replace("{server}", "nowhere");
         let (status, _) = server.call(&Caller::Nobody, route.method, &path, "{}").await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{name} without a credential");
         let wanted = WANTED.iter().find(|(wanted, _)| *wanted == name);

@@ -192,10 +192,24 @@ impl Server {
     /// vault lends it as `anthropic` if not.
     pub(crate) async fn act(&self, model: &str) -> String {
         let credential = self.open_session().await.credential.0;
-        let mut gateway = Talk { credential, vault: Arc::clone(&self.app.vault) };
+        let vault = Arc::clone(&self.app.vault);
+        let mut gateway = Talk { credential, vault, offered: None };
         let (reply, mut answers) = Reply::channel(1);
         self.app.pipeline.run(&mut gateway, model.to_owned(), reply).await;
         answers.recv().await.unwrap()
+    }
+
+    /// Has `invoice-bot` see what an MCP server says of its tools.
+    pub(crate) async fn offer(&self, server: &'static str, tools: &[(&str, &str)]) {
+        let credential = self.open_session().await.credential.0;
+        let owned = |(name, definition): &(&str, &str)| {
+            ((*name).to_owned(), definition.as_bytes().to_vec())
+        };
+        let offered = Some((server, tools.iter().map(owned).collect()));
+        let mut gateway = Talk { credential, vault: Arc::clone(&self.app.vault), offered };
+        let (reply, mut answers) = Reply::channel(1);
+        self.app.pipeline.run(&mut gateway, "claude-sonnet-5".to_owned(), reply).await;
+        assert_eq!(answers.recv().await.unwrap(), "pinned");
     }
 
     /// Brings the event index up to the ledger.
@@ -257,11 +271,16 @@ pub(crate) fn steady(text: &str) -> String {
     steady + rest
 }
 
+/// Tools by name, with their definitions.
+type Tools = Vec<(String, Vec<u8>)>;
+
 /// A protocol in which asking is naming a model, a refusal is the action's id, and an answer is
 /// the upstream credential: the very thing a real one must never send.
 struct Talk {
     credential: String,
     vault: Arc<Vault>,
+    /// Tools to pin instead, and whose they are.
+    offered: Option<(&'static str, Tools)>,
 }
 
 impl Gateway for Talk {
@@ -295,6 +314,11 @@ impl Gateway for Talk {
         _model: String,
         reply: &mut Reply<String>,
     ) -> Outcome {
+        if let Some((server, tools)) = &self.offered {
+            permit.pin_tools(server, tools).await.unwrap();
+            reply.send("pinned".to_owned()).await.unwrap();
+            return Outcome::new(Status::Succeeded);
+        }
         let answer = match self.vault.lease(permit, &"anthropic".parse().unwrap()) {
             Ok(lease) => lease.expose().expose_secret().to_owned(),
             Err(error) => error.to_string(),
