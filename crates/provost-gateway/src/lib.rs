@@ -6,6 +6,7 @@
 //! The only crate that listens for agents and the only one that dials, and it dials against a
 //! [`provost_pipeline::Permit`] alone.
 
+pub mod child;
 mod deadline;
 mod egress;
 mod hop;

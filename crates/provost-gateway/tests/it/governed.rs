@@ -150,7 +150,7 @@ impl World {
     }
 }
 
-async fn parts(dir: &TempDir, journal: Journal) -> Parts {
+pub(crate) async fn parts(dir: &TempDir, journal: Journal) -> Parts {
     let policies = dir.path().join("policies");
     std::fs::create_dir(&policies).unwrap();
     std::fs::write(policies.join("all.cedar"), "permit (principal, action, resource);")
@@ -170,7 +170,7 @@ async fn parts(dir: &TempDir, journal: Journal) -> Parts {
     }
 }
 
-async fn open_session(pipeline: &Pipeline) -> OpenedSession {
+pub(crate) async fn open_session(pipeline: &Pipeline) -> OpenedSession {
     let (directory, by) = (pipeline.directory(), By::human("ada"));
     let (project, agent) = ("finance".parse().unwrap(), "invoice-bot".parse().unwrap());
     directory.create_project(&by, project, BodyMode::Digests).await.unwrap();

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod child;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod governed;
