@@ -1,0 +1,262 @@
+//! One admitted request, to the server and back. This and the files beside it alone wait.
+//!
+//! While anything is waited for, two things end it at once: a stop of the permit, and the
+//! client's leaving. Either drops the server's answer, which cancels it there.
+
+mod passing;
+mod settle;
+mod tools;
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use provost_gateway::{HttpAsk, HttpFrame, UpstreamBody};
+use provost_pipeline::{Permit, Reply, Stop};
+use provost_types::{Outcome, Status};
+
+use crate::{
+    McpPlane, Server,
+    classify::{Asked, What},
+    refuse::{self, INVALID_REQUEST, NO_ANSWER, Told},
+    sessions::{Entered, Key},
+    wire::{
+        asks,
+        head::{self, Form},
+        jsonrpc::{Answer, Id, Message, Params},
+    },
+};
+
+/// Largest answer, and largest event of a stream, that is read. Unit: bytes. Ours: results go
+/// into a model's context, which ends long before.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// What is recorded when the client leaves.
+const CLIENT_LEFT: &str = "the client left";
+
+/// Does what `permit` is for.
+pub(crate) async fn execute(
+    (plane, server, asked): (&McpPlane, &Server, &Asked),
+    permit: &Permit,
+    ask: HttpAsk,
+    reply: &mut Reply<HttpFrame>,
+) -> Outcome {
+    // What is left of `ask` is the body's room, held for as long as the body.
+    let HttpAsk { parts, body, .. } = ask;
+    let exchange = Exchange {
+        plane,
+        server,
+        asked,
+        permit,
+        method: parts.method,
+        headers: parts.headers,
+        body,
+    };
+    let NoAnswer { told, outcome } = match exchange.run(reply).await {
+        Ok(outcome) => return outcome,
+        Err(no_answer) => *no_answer,
+    };
+    if let Some(told) = told {
+        let response = told.response(refuse::id(asked), permit.action());
+        if reply.send(HttpFrame::Whole(response)).await.is_err() {
+            tracing::debug!(action = %permit.action(), "client left before it was told");
+        }
+    }
+    outcome
+}
+
+/// Nothing of the server's is passed on.
+#[derive(Debug)]
+struct NoAnswer {
+    /// What the client is told, if it is still there.
+    told: Option<Told>,
+    outcome: Outcome,
+}
+
+impl NoAnswer {
+    fn told(told: Told) -> Box<Self> {
+        let outcome = Outcome::because(Status::Failed, told.message.clone());
+        Box::new(Self { told: Some(told), outcome })
+    }
+
+    /// The server gave no answer, or none that can be passed on.
+    fn broken(why: &impl Display) -> Box<Self> {
+        Self::told(Told::no(NO_ANSWER, format!("There is no answer: {why}.")))
+    }
+
+    fn stopped(stop: &Stop) -> Box<Self> {
+        let outcome = Outcome::because(Status::Aborted, stop.sentence());
+        Box::new(Self { told: Some(Told::stop(stop)), outcome })
+    }
+
+    fn client_left() -> Box<Self> {
+        Box::new(Self { told: None, outcome: Outcome::because(Status::Aborted, CLIENT_LEFT) })
+    }
+}
+
+/// A request on its way, kept for as long as its answer may need another.
+struct Exchange<'a> {
+    plane: &'a McpPlane,
+    server: &'a Server,
+    asked: &'a Asked,
+    permit: &'a Permit,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// An answer's head, how its body is to be read, and the body.
+type Answered = (Response<UpstreamBody>, Form);
+
+impl Exchange<'_> {
+    async fn run(&self, reply: &mut Reply<HttpFrame>) -> Result<Outcome, Box<NoAnswer>> {
+        let _entered = self.enter()?;
+        self.note_answers().await;
+        if let Some((name, params)) = self.called() {
+            self.alert(reply, self.check_call(name, params)).await??;
+        }
+        let method = self.method.clone();
+        let sent = self.send((method, self.headers.clone()), self.body.clone());
+        let (response, form) = self.alert(reply, sent).await??;
+        passing::pass_on(self, reply, response, form).await
+    }
+
+    /// Waits for `future`, unless the action has to stop or the client leaves.
+    async fn alert<T>(
+        &self,
+        reply: &Reply<HttpFrame>,
+        future: impl Future<Output = T>,
+    ) -> Result<T, Box<NoAnswer>> {
+        tokio::select! {
+            biased;
+            stop = self.permit.stopped() => Err(NoAnswer::stopped(&stop)),
+            () = reply.gone() => Err(NoAnswer::client_left()),
+            done = future => Ok(done),
+        }
+    }
+
+    /// The client's session with the server, if it names one.
+    fn session(&self) -> Option<Key> {
+        let id = self.asked.head.session.clone()?;
+        Some((self.server.name.clone(), id))
+    }
+
+    /// The request, if it is one that wants an answer.
+    fn request(&self) -> Option<(&Id, &str, &Params)> {
+        match &self.asked.what {
+            What::Post(Message::Request { id, method, params }) => Some((id, method, params)),
+            What::Post(Message::Notification { .. } | Message::Answer { .. })
+            | What::Listen
+            | What::End => None,
+        }
+    }
+
+    /// The tool that is called.
+    fn called(&self) -> Option<(String, &Params)> {
+        let (_, method, params) = self.request()?;
+        let name = params.string("name").filter(|_| method == "tools/call")?;
+        Some((name, params))
+    }
+
+    /// The session has to be this caller's, and the id not in use.
+    fn enter(&self) -> Result<Option<Entered>, Box<NoAnswer>> {
+        let Some(key) = self.session() else { return Ok(None) };
+        if !self.plane.sessions.is_of(&key, self.permit.session()) {
+            // Source: MCP 2025-11-25, "Session Management": clients begin a new one.
+            let message = "There is no such session with this MCP server, or it is another \
+                           agent's: initialize a new one.";
+            let told = Told::no(INVALID_REQUEST, message);
+            return Err(NoAnswer::told(Told { status: StatusCode::NOT_FOUND, ..told }));
+        }
+        let Some((id, _, _)) = self.request() else { return Ok(None) };
+        let entered = self.plane.sessions.enter(&key, id);
+        let told =
+            |error: crate::sessions::NotNow| Told::no(INVALID_REQUEST, error.to_string());
+        entered.map(Some).map_err(|error| NoAnswer::told(told(error)))
+    }
+
+    /// Records what the client answers to what servers asked.
+    async fn note_answers(&self) {
+        match &self.asked.what {
+            What::Post(Message::Answer { id: Some(id), answer }) => {
+                let (failed, raw) = match answer {
+                    Answer::Result(raw) => (false, raw),
+                    Answer::Error(raw) => (true, raw),
+                };
+                let tag = self.tag_of_ask(&id.to_string());
+                self.permit.tool_result(&tag, failed, raw.as_bytes()).await;
+            }
+            What::Post(Message::Request { params, .. }) => {
+                for (key, answer) in asks::input_answers(params) {
+                    let tag = self.tag_of_ask(&key);
+                    self.permit.tool_result(&tag, false, answer.as_bytes()).await;
+                }
+            }
+            What::Post(_) | What::Listen | What::End => {}
+        }
+    }
+
+    /// What names something that the server asks, among all that a session's calls name.
+    fn tag_of_ask(&self, of: &str) -> String {
+        let session = self.asked.head.session.as_deref().unwrap_or_default();
+        format!("mcp/{}/{session}/{of}", self.server.name)
+    }
+
+    /// Asks the server, and waits for the head of its answer.
+    async fn send(
+        &self,
+        (method, headers): (Method, HeaderMap),
+        body: Bytes,
+    ) -> Result<Answered, Box<NoAnswer>> {
+        let (action, secret) = (self.permit.action(), self.server.secret.as_ref());
+        let mut request = Request::new(body);
+        *request.headers_mut() = self.onward(&headers)?;
+        *request.method_mut() = method;
+        *request.uri_mut() = self.server.target.clone().into();
+        let answered = self.server.upstream.send(self.permit, request).await;
+        let response = answered.map_err(|error| {
+            tracing::warn!(%action, server = %self.server.name, %error, "server not reached");
+            NoAnswer::broken(&error)
+        })?;
+        match head::judge(response.status(), response.headers(), secret) {
+            Ok(form) => Ok((response, form)),
+            Err(unfit) => {
+                let status = response.status();
+                tracing::error!(%action, server = %self.server.name, %status, %unfit,
+                    "answer withheld");
+                let mut no_answer = NoAnswer::broken(&unfit);
+                no_answer.outcome.code = Some(status.as_u16());
+                Err(no_answer)
+            }
+        }
+    }
+
+    /// The headers that go to the server, under our own credential.
+    fn onward(&self, headers: &HeaderMap) -> Result<HeaderMap, Box<NoAnswer>> {
+        let action = self.permit.action();
+        let Some(secret) = &self.server.secret else {
+            return head::onward(headers, None).ok_or_else(|| NoAnswer::broken(&"headers"));
+        };
+        let lease = self.plane.vault.lease(self.permit, secret).map_err(|error| {
+            tracing::error!(%action, %error, "no upstream credential");
+            NoAnswer::broken(&format_args!("Provost cannot ask the MCP server: {error}"))
+        })?;
+        head::onward(headers, Some(lease.expose())).ok_or_else(|| {
+            tracing::error!(%action, %secret, "credential does not fit a header");
+            NoAnswer::broken(&format_args!(
+                "Provost's own credential is none; the operator must run \
+                 `provost secret set {secret}`"
+            ))
+        })
+    }
+
+    /// Sends a message of our own in the client's session, `method` if it is a request.
+    async fn aside(
+        &self,
+        body: Bytes,
+        method: Option<&'static str>,
+    ) -> Result<Answered, Box<NoAnswer>> {
+        let headers = head::aside(self.headers.clone(), method);
+        self.send((Method::POST, headers), body).await
+    }
+}

@@ -1,0 +1,110 @@
+//! The mcp plane: the Model Context Protocol over Streamable HTTP, revisions 2025-03-26 to
+//! 2026-07-28.
+//!
+//! Emits `open`, `listen`, `list`, `call`, `read`, `get`, `complete`, `task`, `notify` and
+//! `answer`, and decides what servers ask of clients as `ask`. Messages pass as the bytes that
+//! came, under Provost's own credential. Of a list of tools those are left out that could not
+//! be called in any way; a tool whose definition changed is held. Nothing here knows what a
+//! tool does, keeps a server's state, or speaks for one.
+
+mod classify;
+mod execute;
+mod refuse;
+mod server;
+mod sessions;
+mod wire;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use http::request::Parts;
+use provost_gateway::{HttpAsk, HttpFrame, HttpPlane};
+use provost_pipeline::{Gateway, Malformed, MalformedKind, Permit, Presented, Refusal, Reply};
+use provost_secrets::Vault;
+use provost_types::{Action, Outcome, Status};
+
+use classify::{Asked, AskedError};
+pub use server::{Server, ServerError, ServerName, ServerNameError};
+use sessions::Sessions;
+
+/// What the path of every server begins with.
+pub const PATH: &str = "/mcp/";
+
+/// The mcp plane and what it needs. Cheap to clone: clones share it.
+#[derive(Clone, Debug)]
+pub struct McpPlane {
+    servers: Arc<BTreeMap<String, Server>>,
+    vault: Arc<Vault>,
+    sessions: Sessions,
+}
+
+impl McpPlane {
+    /// The plane in front of `servers`, asked with credentials from `vault`.
+    pub fn new(servers: impl IntoIterator<Item = Server>, vault: Arc<Vault>) -> Self {
+        let named = |server: Server| (server.name.to_string(), server);
+        let servers = Arc::new(servers.into_iter().map(named).collect());
+        Self { servers, vault, sessions: Sessions::default() }
+    }
+
+    /// The server that a request is for.
+    fn server(&self, parts: &Parts) -> Option<&Server> {
+        self.servers.get(parts.uri.path().strip_prefix(PATH)?)
+    }
+}
+
+impl HttpPlane for McpPlane {
+    type Gateway = Mcp;
+
+    fn gateway(&self, _ask: &HttpAsk) -> Mcp {
+        Mcp { plane: self.clone(), asked: OnceLock::new() }
+    }
+}
+
+/// One request's gateway: what was read of it, once somebody had to know.
+#[derive(Debug)]
+pub struct Mcp {
+    plane: McpPlane,
+    /// Read when the caller is known, so that strangers cost nothing.
+    asked: OnceLock<Result<Asked, AskedError>>,
+}
+
+impl Gateway for Mcp {
+    type Ask = HttpAsk;
+    type Answer = HttpFrame;
+
+    fn present(&self, ask: &HttpAsk) -> Presented {
+        provost_gateway::present(&ask.parts.headers)
+    }
+
+    fn classify(&self, ask: &HttpAsk) -> Result<Action, Malformed> {
+        let server = self.plane.server(&ask.parts).ok_or_else(|| Malformed {
+            message: "Provost has no MCP server of that name: its operator lists them in \
+                      provost.toml under [mcp.servers.NAME], and they are at /mcp/NAME"
+                .to_owned(),
+            kind: MalformedKind::NotFound,
+        })?;
+        let asked = self.asked.get_or_init(|| Asked::read(&ask.parts, &ask.body));
+        let asked = asked.as_ref().map_err(AskedError::malformed)?;
+        asked.action(server, &ask.body)
+    }
+
+    async fn execute(
+        &mut self,
+        permit: &Permit,
+        ask: HttpAsk,
+        reply: &mut Reply<HttpFrame>,
+    ) -> Outcome {
+        let (Some(server), Some(Ok(asked))) = (self.plane.server(&ask.parts), self.asked.get())
+        else {
+            // Cannot be: what is malformed was not admitted.
+            return Outcome::because(Status::Failed, "the request was not read");
+        };
+        execute::execute((&self.plane, server, asked), permit, ask, reply).await
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> HttpFrame {
+        HttpFrame::Whole(refuse::refuse(refusal, self.asked.get()))
+    }
+}

@@ -1,0 +1,71 @@
+//! Events of a stream, made anew where their data changes. Splitting them is the gateway's.
+
+use bytes::Bytes;
+
+/// An event with one message.
+pub(crate) fn message(text: &str) -> Bytes {
+    let mut event = String::from("event: message\n");
+    push_data(&mut event, text);
+    event.push('\n');
+    event.into()
+}
+
+/// The event `raw` with other data, or with none: then clients keep its id and see nothing.
+pub(crate) fn with_data(raw: &[u8], text: Option<&str>) -> Bytes {
+    let raw = String::from_utf8_lossy(raw);
+    let mut event = String::new();
+    for line in raw.split(['\n', '\r']).filter(|line| !line.is_empty() && !is_data(line)) {
+        event.push_str(line);
+        event.push('\n');
+    }
+    if let Some(text) = text {
+        push_data(&mut event, text);
+    }
+    event.push('\n');
+    event.into()
+}
+
+fn is_data(line: &str) -> bool {
+    line.split(':').next() == Some("data")
+}
+
+fn push_data(event: &mut String, text: &str) {
+    for line in text.split(['\n', '\r']) {
+        event.push_str("data: ");
+        event.push_str(line);
+        event.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provost_gateway::sse::Event;
+
+    use super::{message, with_data};
+
+    #[test]
+    fn only_the_data_changes() {
+        for (raw, text, want) in [
+            ("data: a\n\n", Some("b"), "data: b\n\n"),
+            ("id: 1\ndata: a\ndata: c\n\n", Some("b"), "id: 1\ndata: b\n\n"),
+            (
+                "event: message\r\ndata:a\r\nretry: 5\r\n\r\n",
+                Some("b"),
+                "event: message\nretry: 5\ndata: b\n\n",
+            ),
+            ("data\nid: 1\n\n", Some("{\n}"), "id: 1\ndata: {\ndata: }\n\n"),
+            ("id: 1\ndata: a\n\n", None, "id: 1\n\n"),
+            ("data: a\n\n", None, "\n"),
+            (": note\ndatas: x\ndata: a\n\n", None, ": note\ndatas: x\n\n"),
+        ] {
+            assert_eq!(with_data(raw.as_bytes(), text), want, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_back() {
+        let text = "{\n \"a\": 1 }";
+        let event = Event::read(message(text));
+        assert_eq!((event.name.as_str(), event.data.unwrap()), ("message", text.into()));
+    }
+}
