@@ -3,8 +3,8 @@
 //! Knows no plane: it frames requests into [`HttpAsk`]s, hands each to the pipeline, and
 //! writes the [`HttpFrame`]s that come back. It decides nothing but sizes and times.
 //!
-//! The only crate that listens for agents and the only one that dials, and it dials against a
-//! [`provost_pipeline::Permit`] alone.
+//! The only crate that listens for agents, and the only one that dials upstreams or starts
+//! them: both against a [`provost_pipeline::Permit`] alone.
 
 pub mod child;
 mod deadline;

@@ -85,7 +85,7 @@ impl ChildProcess {
     }
 
     /// Ends it: its input is closed, then it is told to end, then it is killed. Waits until it
-    /// is collected.
+    /// is collected. Lines that wait to be written are not written any more.
     ///
     /// Source: MCP 2025-11-25, "Lifecycle", "Shutdown", "stdio".
     pub async fn end(&self) -> Ending {
