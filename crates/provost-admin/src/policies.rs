@@ -80,9 +80,12 @@ async fn recorded(app: &App, action: ActionId) -> Result<Asked, ApiError> {
         let intent = match event.record {
             Record::Intent(intent) => Some(intent),
             Record::Refusal(refused) => refused.intent,
-            Record::Outcome(_) | Record::Admin(_) | Record::Session(_) | Record::Server(_) => {
-                None
-            }
+            Record::Outcome(_)
+            | Record::Admin(_)
+            | Record::Session(_)
+            | Record::Server(_)
+            | Record::Witness(_)
+            | Record::Alert(_) => None,
         };
         if let (Some(agent), Some(project), Some(intent)) =
             (event.subject.agent, event.subject.project, intent)

@@ -12,7 +12,8 @@ use crate::{error::ApiError, extract::parsed_in, ledger::LedgerReadError};
 const TEXT_CHARS_MAX: usize = 200;
 
 /// [`EVENT_KINDS`] in a sentence.
-const KINDS_TOLD: &str = "use intent, outcome, refusal, admin, session or server";
+const KINDS_TOLD: &str = 
+    "use intent, outcome, refusal, admin, session, server, witness or alert";
 
 /// What is looked for.
 #[derive(Clone, Debug, Default)]

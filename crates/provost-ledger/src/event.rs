@@ -69,6 +69,36 @@ pub enum Record {
     Session(SessionEvent),
     /// The server itself began, ended, or noticed something.
     Server(ServerEvent),
+    /// A tool call that is on record was seen on one more plane.
+    Witness(Witness),
+    /// Something does not fit together, and somebody should look.
+    Alert(Alert),
+}
+
+/// One more sight of a tool call; the event's subject names the call's action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Where it was seen, such as `hook`.
+    pub plane: String,
+    /// The action that brought it: a hook's report, a wire call.
+    pub via: ActionId,
+    /// The call's id.
+    pub tool_use: String,
+    /// Keyed digest of the arguments as they were seen there.
+    pub arguments: Option<Digest>,
+    /// Their length. Unit: bytes.
+    pub argument_bytes: u64,
+}
+
+/// What does not fit together; the event's subject names the action it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// The rule that found it, such as `arguments-differ`.
+    pub rule: String,
+    /// One sentence: what was found.
+    pub message: String,
+    /// Particulars, by ASCII name; never a secret.
+    pub detail: BTreeMap<String, String>,
 }
 
 /// One action as it was understood and decided.
@@ -200,6 +230,8 @@ impl Event {
             Record::Admin(_) => "admin",
             Record::Session(_) => "session",
             Record::Server(_) => "server",
+            Record::Witness(_) => "witness",
+            Record::Alert(_) => "alert",
         }
     }
 

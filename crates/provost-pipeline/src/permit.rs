@@ -19,7 +19,7 @@ use crate::{
     directory::{InFlight, LiveSession},
     record::Closer,
     run_tree::Path,
-    tool_calls::ToolCalls,
+    tool_calls::{Place, ToolCalls},
 };
 
 /// Proof that an action was allowed and that its intent is on disk.
@@ -44,6 +44,8 @@ pub(crate) struct Held {
     pub(crate) tool_calls: Arc<ToolCalls>,
     /// Where the action came in.
     pub(crate) plane: Plane,
+    /// Whether it is its session's first there.
+    pub(crate) is_first: bool,
     pub(crate) span: Span,
     /// Its place among those in flight, here and in its session.
     pub(crate) _place: (OwnedSemaphorePermit, InFlight),
@@ -184,8 +186,23 @@ impl Permit {
     /// [`Refusal`], recorded like every other.
     pub async fn tool_call(&self, mut call: Action) -> Result<ActionId, Refusal> {
         call.correlation.asked_in = Some(self.action);
-        let seen = (self.held.plane, &call);
-        self.held.tool_calls.decide(&self.caller, &self.keeping, seen).await
+        self.held.tool_calls.decide(self.place(), &call).await
+    }
+
+    /// Notes that this action puts a tool call on the wire: `tool_use` is the id the client
+    /// says it has. It is joined to what other planes saw of it.
+    pub async fn call_on_the_wire(&self, tool_use: Option<&str>, arguments: &[u8]) {
+        self.held.tool_calls.on_the_wire(self.place(), tool_use, arguments).await;
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place {
+            caller: &self.caller,
+            keeping: &self.keeping,
+            plane: self.held.plane,
+            via: self.action,
+            is_first: self.held.is_first,
+        }
     }
 
     /// Whether some action like this could be allowed, whatever its context: for lists of what
@@ -201,7 +218,7 @@ impl Permit {
         let mut outcome = Outcome::new(status);
         outcome.result = self.keeping.digest(result);
         outcome.result_bytes = u64::try_from(result.len()).unwrap_or(u64::MAX);
-        self.held.tool_calls.conclude(&self.caller, tool_use, outcome).await;
+        self.held.tool_calls.conclude(self.place(), tool_use, outcome).await;
     }
 
     /// Keeps the request's body where the project says so.

@@ -140,6 +140,7 @@ impl Pipeline {
             closer: self.closer.clone(),
             tool_calls: Arc::clone(&self.tool_calls),
             plane: action.plane,
+            is_first: self.tool_calls.enter(caller.session, action.plane),
             span,
             _place: (place, in_flight),
         };

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use provost_ledger::{Event, Intent, Record, Refused, Subject};
+use provost_ledger::{Event, Intent, Record, Refused, Subject, Witness};
 use provost_store::{Journal, JournalError};
 use provost_types::{ActionId, BootId, Causes, Clock, CredentialId, Outcome};
 use tokio::sync::mpsc;
@@ -53,8 +53,21 @@ impl Recorder {
         subject: Subject,
         intent: Intent,
     ) -> Result<(), Reason> {
+        self.record_first(subject, Record::Intent(intent)).await
+    }
+
+    /// Makes a further sight of a call durable, or says why the call must not happen.
+    pub(crate) async fn record_witness(
+        &self,
+        subject: Subject,
+        witness: Witness,
+    ) -> Result<(), Reason> {
+        self.record_first(subject, Record::Witness(witness)).await
+    }
+
+    async fn record_first(&self, subject: Subject, record: Record) -> Result<(), Reason> {
         let action = subject.action.map(tracing::field::display);
-        match self.record(subject, Record::Intent(intent)).await {
+        match self.record(subject, record).await {
             Ok(_position) => Ok(()),
             Err(error) => {
                 tracing::error!(action, error = %Causes(&error), "ledger unavailable, action refused");

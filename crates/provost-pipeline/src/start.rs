@@ -117,7 +117,7 @@ impl Pipeline {
             policies: Arc::clone(&policies),
             recorder: recorder.clone(),
             closer: closer.clone(),
-            open: Mutex::default(),
+            book: Mutex::default(),
         });
         let pipeline = Arc::new(Self {
             directory,

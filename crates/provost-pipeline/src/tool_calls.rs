@@ -1,23 +1,27 @@
 //! Tool calls: decided when the model asks for them, closed when their results come back.
 //!
-//! A tool call is an action of its own, inside a model request's: the client makes it, so what
-//! the pipeline can do is decide before the client hears of it, and record what it says came
-//! of it. A call that is allowed stays open until its result is seen, its session ends, or the
-//! next start finds it without an outcome.
+//! A tool call is an action of its own, inside a model request's or a hook's report: the
+//! client makes it, so what the pipeline can do is decide before the client may, and record
+//! what it says came of it. A call that is allowed stays open until its result is seen, its
+//! session ends, or the next start finds it without an outcome.
 //!
-//! The same call may be seen on several planes: in the model's stream, then by a hook. It is
-//! decided each time, for policy and run state may have changed, and recorded once.
+//! The same call may be seen on several planes. It is decided each time, for policy and run
+//! state may have changed; recorded once; each further sight is a witness. What does not fit
+//! together is an alert: [`book`] says what that is.
+
+mod book;
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use provost_ledger::Intent;
-use provost_types::{Action, ActionId, Outcome, Plane, SessionId, Status, Verdict};
-
+use provost_ledger::{Alert, Intent, Record, Witness};
+use provost_types::{Action, ActionId, Causes, Outcome, Plane, SessionId, Status, Verdict};
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::book::Book;
+use self::book::{Closed, Open, Planes, Rule, Sight};
 use crate::{
     Caller, Directory, PolicyDirectory, Refusal, RefusalCode,
     permit::Keeping,
@@ -27,9 +31,6 @@ use crate::{
     trace,
 };
 
-/// Most calls of one process that are open at once. Ours: an agent has a handful.
-const OPEN_MAX: usize = 65_536;
-
 /// Decides tool calls and remembers those that are open.
 #[derive(Debug)]
 pub(crate) struct ToolCalls {
@@ -37,59 +38,63 @@ pub(crate) struct ToolCalls {
     pub(crate) policies: Arc<PolicyDirectory>,
     pub(crate) recorder: Recorder,
     pub(crate) closer: Closer,
-    pub(crate) open: Mutex<HashMap<Key, Open>>,
+    pub(crate) book: Mutex<Book>,
 }
 
-/// A session's tool call, by the id the model gave it.
-pub(crate) type Key = (SessionId, String);
-
-/// A call that was allowed and whose result was not seen yet.
-#[derive(Debug)]
-pub(crate) struct Open {
-    caller: Caller,
-    action: ActionId,
-    /// What it was asked with, in a form that does not depend on who printed it.
-    arguments: Vec<u8>,
-    /// Where it was seen first.
-    plane: Plane,
+/// Where something is seen: by whose action, and on which plane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) keeping: &'a Keeping,
+    pub(crate) plane: Plane,
+    /// The action that brings it.
+    pub(crate) via: ActionId,
+    /// Whether that is the session's first action on the plane: it may go on with a
+    /// conversation that began elsewhere.
+    pub(crate) is_first: bool,
 }
 
 impl ToolCalls {
-    /// Decides one call, seen on `plane`, and records the decision; the call may be made if
-    /// this succeeds.
+    /// Notes that `session` is active on `plane`; whether that is news.
+    pub(crate) fn enter(&self, session: SessionId, plane: Plane) -> bool {
+        self.book().enter(session, plane)
+    }
+
+    /// Decides one call and records the decision; the call may be made if this succeeds.
     ///
-    /// `call.correlation.tool_use` names it. A call that is open under that name, with the
-    /// same arguments and seen on another plane, is the same; any other is another.
+    /// `call.correlation.tool_use` names it.
     pub(crate) async fn decide(
         &self,
-        caller: &Caller,
-        keeping: &Keeping,
-        (plane, call): (Plane, &Action),
+        place: Place<'_>,
+        call: &Action,
     ) -> Result<ActionId, Refusal> {
-        let seen = self.seen(caller, plane, call);
-        let action = seen.unwrap_or_else(ActionId::generate);
+        let Place { caller, keeping, plane, .. } = place;
+        let arguments = canonical(&call.arguments);
+        let (sight, rule) = match &call.correlation.tool_use {
+            Some(id) => self.book().look(caller.session, id, (plane, &arguments)),
+            None => (Sight::First, None),
+        };
+        let action = match sight {
+            Sight::Again { action, .. } => action,
+            Sight::First | Sight::Other { .. } => ActionId::generate(),
+        };
+        metrics::counter!("provost_tool_call_sights_total", "plane" => plane.as_str())
+            .increment(1);
+        if let (Some(rule), Some(id)) = (rule, &call.correlation.tool_use) {
+            self.alert(place, action, (rule, id)).await;
+        }
         let decision = decide(&self.policies, caller, call);
         let intent = intent(caller, call, keeping, decision);
-        let admitted = match seen {
-            Some(_) => self.may(caller, &intent),
-            None => self.admit(caller, action, &intent).await,
-        };
-        match admitted {
-            Ok(()) if seen.is_some() => {
-                metrics::counter!("provost_tool_calls_total", "result" => "seen-again")
-                    .increment(1);
-                Ok(action)
-            }
+        match self.admit(place, action, (&sight, &intent)).await {
             Ok(()) => {
-                metrics::counter!("provost_tool_calls_total", "result" => "allowed")
-                    .increment(1);
-                self.keep(caller, action, (plane, call));
+                count("allowed", &sight);
+                if !matches!(sight, Sight::Again { .. }) {
+                    self.keep(place, action, (call, arguments));
+                }
                 Ok(action)
             }
             Err(reason) => {
-                metrics::counter!("provost_tool_calls_total", "result" => reason.code.as_str())
-                    .increment(1);
-                // Allowed before, and not any more: what came of it is that it was not made.
+                count(reason.code.as_str(), &sight);
                 self.withdraw(caller, call, &reason);
                 Err(self.refuse(caller, action, intent, reason).await)
             }
@@ -101,54 +106,55 @@ impl ToolCalls {
         self.policies.current().policies.is_possible(&query(caller, action))
     }
 
-    /// The action of the same call, if it was seen on another plane and is open.
-    fn seen(&self, caller: &Caller, plane: Plane, call: &Action) -> Option<ActionId> {
-        let key = (caller.session, call.correlation.tool_use.clone()?);
-        let open = self.open();
-        let known = open.get(&key)?;
-        (known.plane != plane && known.arguments == canonical(&call.arguments))
-            .then_some(known.action)
-    }
-
-    fn withdraw(&self, caller: &Caller, call: &Action, reason: &Reason) {
-        let Some(tool_use) = call.correlation.tool_use.clone() else { return };
-        if let Some(open) = self.open().remove(&(caller.session, tool_use)) {
-            let outcome = Outcome::because(Status::Aborted, reason.message.clone());
-            self.closer.conclude_later(&open.caller, open.action, outcome);
-        }
-    }
-
-    /// Whether the call may be made now.
-    fn may(&self, caller: &Caller, intent: &Intent) -> Result<(), Reason> {
+    /// Whether the call may be made now, and is on record.
+    async fn admit(
+        &self,
+        place: Place<'_>,
+        action: ActionId,
+        (sight, intent): (&Sight, &Intent),
+    ) -> Result<(), Reason> {
+        let caller = place.caller;
         self.directory.enter(caller)?;
         if intent.decision.verdict == Verdict::Deny {
             return Err(Reason::new(RefusalCode::Denied, intent.decision.reason.clone()));
         }
-        Ok(())
-    }
-
-    async fn admit(
-        &self,
-        caller: &Caller,
-        action: ActionId,
-        intent: &Intent,
-    ) -> Result<(), Reason> {
-        self.may(caller, intent)?;
-        if self.open().len() >= OPEN_MAX {
-            return Err(Reason::new(RefusalCode::Busy, "too many tool calls wait for results"));
+        match sight {
+            Sight::Again { by_this: true, .. } => Ok(()),
+            Sight::Again { by_this: false, .. } => {
+                let tool_use = intent.correlation.tool_use.clone().unwrap_or_default();
+                let (arguments, argument_bytes) = (intent.arguments, intent.argument_bytes);
+                let (plane, via) = (place.plane.as_str().to_owned(), place.via);
+                self.book().note(caller.session, &tool_use, place.plane);
+                let witness = Witness { plane, via, tool_use, arguments, argument_bytes };
+                self.recorder.record_witness(caller.subject(action), witness).await
+            }
+            Sight::First | Sight::Other { .. } if self.book().is_full() => {
+                Err(Reason::new(RefusalCode::Busy, "too many tool calls wait for results"))
+            }
+            Sight::First | Sight::Other { .. } => {
+                self.recorder.record_intent(caller.subject(action), intent.clone()).await
+            }
         }
-        self.recorder.record_intent(caller.subject(action), intent.clone()).await
     }
 
-    fn keep(&self, caller: &Caller, action: ActionId, (plane, call): (Plane, &Action)) {
+    fn keep(&self, place: Place<'_>, action: ActionId, (call, arguments): (&Action, Vec<u8>)) {
         let Some(tool_use) = call.correlation.tool_use.clone() else { return };
-        let arguments = canonical(&call.arguments);
-        let open = Open { caller: caller.clone(), action, arguments, plane };
-        let before = self.open().insert((caller.session, tool_use), open);
+        let (caller, seen) = (place.caller.clone(), Planes::of(place.plane));
+        let before = self.book().open(tool_use, Open { caller, action, arguments, seen });
         if let Some(before) = before {
             let why = "a call of the same id, with other arguments or from the same place, \
                        came before its result";
             self.abandon(&before, why);
+        }
+    }
+
+    /// Not allowed, or not any more: what came of an open call is that it was not made.
+    fn withdraw(&self, caller: &Caller, call: &Action, reason: &Reason) {
+        let Some(tool_use) = &call.correlation.tool_use else { return };
+        let (open, _) = self.book().close(caller.session, tool_use, Closed::Denied);
+        if let Some(open) = open {
+            let outcome = Outcome::because(Status::Aborted, reason.message.clone());
+            self.closer.conclude_later(&open.caller, open.action, outcome);
         }
     }
 
@@ -166,22 +172,87 @@ impl ToolCalls {
         refusal
     }
 
-    /// Records what came of an open call. Nothing if no such call is open: the result of one
-    /// that was closed before, which a conversation repeats with every request.
-    pub(crate) async fn conclude(&self, caller: &Caller, tool_use: &str, outcome: Outcome) {
-        let key = (caller.session, tool_use.to_owned());
-        let Some(open) = self.open().remove(&key) else { return };
-        self.closer.conclude(&open.caller, open.action, outcome).await;
+    /// Records what came of an open call. Nothing if it was closed before: a conversation
+    /// repeats its results with every request.
+    pub(crate) async fn conclude(&self, place: Place<'_>, tool_use: &str, outcome: Outcome) {
+        let (caller, done) = (place.caller, outcome.status == Status::Succeeded);
+        let (open, before) = self.book().close(caller.session, tool_use, Closed::Done);
+        match (open, before) {
+            (Some(open), _) => self.closer.conclude(&open.caller, open.action, outcome).await,
+            (None, Some(Closed::Denied)) if done => {
+                self.alert(place, place.via, (Rule::DeniedCallMade, tool_use)).await;
+            }
+            (None, None) if !place.is_first => {
+                self.alert(place, place.via, (Rule::ResultWithoutCall, tool_use)).await;
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Notes that a call is on the wire, which is an action of its own there.
+    pub(crate) async fn on_the_wire(
+        &self,
+        place: Place<'_>,
+        tool_use: Option<&str>,
+        arguments: &[u8],
+    ) {
+        let (caller, plane) = (place.caller, place.plane);
+        metrics::counter!("provost_tool_call_sights_total", "plane" => plane.as_str())
+            .increment(1);
+        let Some(tool_use) = tool_use else {
+            if self.book().is_active(caller.session, Plane::Hook) {
+                self.alert(place, place.via, (Rule::CallWithoutHook, "")).await;
+            }
+            return;
+        };
+        let seen = canonical(arguments);
+        let (sight, rule) = self.book().look(caller.session, tool_use, (plane, &seen));
+        let of = match sight {
+            Sight::Again { action, .. } | Sight::Other { action: Some(action) } => Some(action),
+            Sight::First | Sight::Other { action: None } => None,
+        };
+        if let Some(action) = of {
+            self.book().note(caller.session, tool_use, plane);
+            let witness = Witness {
+                plane: plane.as_str().to_owned(),
+                via: place.via,
+                tool_use: tool_use.to_owned(),
+                arguments: place.keeping.digest(arguments),
+                argument_bytes: u64::try_from(arguments.len()).unwrap_or(u64::MAX),
+            };
+            // The call itself is on record as an action of its plane.
+            let recorded = self.recorder.record_witness(caller.subject(action), witness);
+            drop(recorded.await);
+        }
+        if let Some(rule) = rule {
+            self.alert(place, of.unwrap_or(place.via), (rule, tool_use)).await;
+        }
+    }
+
+    /// Tells that something does not fit together: in the log, the ledger and the metrics.
+    async fn alert(&self, place: Place<'_>, action: ActionId, (rule, id): (Rule, &str)) {
+        let (name, message) = (rule.as_str(), rule.sentence().to_owned());
+        metrics::counter!("provost_tool_call_alerts_total", "rule" => name).increment(1);
+        let (agent, session, plane) =
+            (&place.caller.agent, place.caller.session, place.plane.as_str());
+        tracing::warn!(%agent, %session, %action, plane, rule = name, "tool calls do not fit");
+        let via = place.via.to_string();
+        let detail = [("plane", plane), ("tool_use", id), ("via", &via)]
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let detail = detail.collect::<BTreeMap<_, _>>();
+        let record = Record::Alert(Alert { rule: name.to_owned(), message, detail });
+        if let Err(error) = self.recorder.record(place.caller.subject(action), record).await {
+            tracing::error!(%action, error = %Causes(&error), rule = name, "alert not recorded");
+        }
     }
 
     /// Closes the open calls of sessions that are over.
     pub(crate) fn sweep(&self) {
-        let over: Vec<Open> = {
+        let over = {
             let state = self.directory.state.read();
-            let mut open = self.open();
-            open.extract_if(|(session, _), _| !state.sessions.contains_key(session))
-                .map(|(_, open)| open)
-                .collect()
+            self.book().sweep(|session| state.sessions.contains_key(session))
         };
         for open in over {
             self.abandon(&open, "its session ended before its result was seen");
@@ -193,9 +264,17 @@ impl ToolCalls {
         self.closer.conclude_later(&open.caller, open.action, outcome);
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn count(result: &'static str, sight: &Sight) {
+    let result = match (result, sight) {
+        ("allowed", Sight::Again { .. }) => "seen-again",
+        (result, _) => result,
+    };
+    metrics::counter!("provost_tool_calls_total", "result" => result).increment(1);
 }
 
 /// The SHA-256 of JSON with sorted keys and no white space; of the bytes, if they are no JSON.

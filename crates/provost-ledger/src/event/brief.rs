@@ -71,6 +71,8 @@ impl<'a> Brief<'a> {
             }
             Record::Session(event) => brief.verb = Some(event.verb().into()),
             Record::Server(event) => brief.verb = Some(event.verb().into()),
+            Record::Witness(witness) => brief.plane = Some(witness.plane.get()),
+            Record::Alert(alert) => brief.verb = Some(alert.rule.get()),
         }
         Ok(brief)
     }
@@ -126,6 +128,22 @@ enum Record<'a> {
     Admin(Admin<'a>),
     Session(Session),
     Server(Server),
+    #[serde(borrow)]
+    Witness(Witness<'a>),
+    #[serde(borrow)]
+    Alert(Alert<'a>),
+}
+
+#[derive(Deserialize)]
+struct Witness<'a> {
+    #[serde(borrow)]
+    plane: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Alert<'a> {
+    #[serde(borrow)]
+    rule: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -194,6 +212,8 @@ impl Record<'_> {
             Self::Admin(_) => "admin",
             Self::Session(_) => "session",
             Self::Server(_) => "server",
+            Self::Witness(_) => "witness",
+            Self::Alert(_) => "alert",
         }
     }
 }

@@ -6,8 +6,8 @@ use provost_types as types;
 use types::{PolicyId, PolicyVersion, Status, Timestamp, ToolUse, Usage, Value, Verdict};
 
 use super::{
-    Admin, DecodeError, ENTRY_LEN_MAX, Event, Intent, Record, Refused, ServerEvent,
-    SessionEvent, Subject,
+    Admin, Alert, DecodeError, ENTRY_LEN_MAX, Event, Intent, Record, Refused, ServerEvent,
+    SessionEvent, Subject, Witness,
     wire::{self, Text, VERSION, Wire},
 };
 
@@ -52,7 +52,28 @@ fn record(record: wire::Record<'_>) -> Result<Record, DecodeError> {
         wire::Record::Admin(admin) => Record::Admin(self::admin(admin)),
         wire::Record::Session(event) => Record::Session(session(event)?),
         wire::Record::Server(event) => Record::Server(server(event)),
+        wire::Record::Witness(witness) => Record::Witness(self::witness(witness)?),
+        wire::Record::Alert(alert) => Record::Alert(self::alert(alert)),
     })
+}
+
+fn witness(witness: wire::Witness<'_>) -> Result<Witness, DecodeError> {
+    Ok(Witness {
+        plane: witness.plane.into_owned(),
+        via: parsed("via", &witness.via)?,
+        tool_use: witness.tool_use.into_owned(),
+        arguments: optional("arguments", witness.arguments.as_ref())?,
+        argument_bytes: witness.argument_bytes,
+    })
+}
+
+fn alert(alert: wire::Alert<'_>) -> Alert {
+    let detail = alert.detail.into_iter();
+    Alert {
+        rule: alert.rule.into_owned(),
+        message: alert.message.into_owned(),
+        detail: detail.map(|(name, it)| (name.into_owned(), it.into_owned())).collect(),
+    }
 }
 
 fn intent(intent: wire::Intent<'_>) -> Result<Intent, DecodeError> {

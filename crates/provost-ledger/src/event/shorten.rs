@@ -63,6 +63,13 @@ impl Limits {
             Record::Session(Session::Ended { reason }) => self.text(reason),
             Record::Server(Server::Started { version, .. }) => self.text(version),
             Record::Server(Server::Stopped {} | Server::ClockStepped { .. }) => {}
+            Record::Witness(witness) => {
+                self.texts([&mut witness.plane, &mut witness.tool_use]);
+            }
+            Record::Alert(alert) => {
+                self.texts([&mut alert.rule, &mut alert.message]);
+                self.map(&mut alert.detail, |text| self.text(text));
+            }
         }
     }
 

@@ -46,6 +46,25 @@ pub(super) enum Record<'a> {
     Admin(Admin<'a>),
     Session(Session<'a>),
     Server(Server<'a>),
+    Witness(Witness<'a>),
+    Alert(Alert<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Witness<'a> {
+    pub(super) argument_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) arguments: Option<Text<'a>>,
+    pub(super) plane: Text<'a>,
+    pub(super) tool_use: Text<'a>,
+    pub(super) via: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Alert<'a> {
+    pub(super) detail: BTreeMap<Text<'a>, Text<'a>>,
+    pub(super) message: Text<'a>,
+    pub(super) rule: Text<'a>,
 }
 
 #[derive(Serialize, Deserialize)]

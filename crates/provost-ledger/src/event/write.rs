@@ -9,7 +9,8 @@ use provost_types as types;
 use types::{Status, Value, Verdict};
 
 use super::{
-    Admin, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
+    Admin, Alert, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent,
+    Subject, Witness,
     wire::{self, Text, VERSION, Wire},
 };
 
@@ -47,6 +48,26 @@ fn record(record: &Record) -> wire::Record<'_> {
         Record::Admin(admin) => wire::Record::Admin(self::admin(admin)),
         Record::Session(event) => wire::Record::Session(session(event)),
         Record::Server(event) => wire::Record::Server(server(event)),
+        Record::Witness(witness) => wire::Record::Witness(self::witness(witness)),
+        Record::Alert(alert) => wire::Record::Alert(self::alert(alert)),
+    }
+}
+
+fn witness(witness: &Witness) -> wire::Witness<'_> {
+    wire::Witness {
+        argument_bytes: integer(witness.argument_bytes),
+        arguments: witness.arguments.as_ref().map(shown),
+        plane: text(&witness.plane),
+        tool_use: text(&witness.tool_use),
+        via: shown(&witness.via),
+    }
+}
+
+fn alert(alert: &Alert) -> wire::Alert<'_> {
+    wire::Alert {
+        detail: alert.detail.iter().map(|(name, it)| (text(name), text(it))).collect(),
+        message: text(&alert.message),
+        rule: text(&alert.rule),
     }
 }
 

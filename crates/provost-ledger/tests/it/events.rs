@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use provost_ledger::{
-    Admin, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record, Refused,
-    ServerEvent, SessionEvent, Subject,
+    Admin, Alert, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record, Refused,
+    ServerEvent, SessionEvent, Subject, Witness,
 };
 use provost_types::{
     ActionId, BootId, Correlation, CredentialId, Decision, Digest, Monotonic, Outcome,
@@ -102,6 +102,18 @@ fn samples() -> Vec<Event> {
         Record::Server(ServerEvent::Started { version: "1.2.3".into(), recovered: 2 }),
         Record::Server(ServerEvent::Stopped),
         Record::Server(ServerEvent::ClockStepped { by_us: -5 }),
+        Record::Witness(Witness {
+            plane: "hook".into(),
+            via: "act_01a21056b404710393156a9a5e9f3d0c".parse().unwrap(),
+            tool_use: "toolu_1".into(),
+            arguments: Some(Digest([7; 32])),
+            argument_bytes: 12,
+        }),
+        Record::Alert(Alert {
+            rule: "arguments-differ".into(),
+            message: "they do".into(),
+            detail: [("tool_use".into(), "toolu_1".into())].into(),
+        }),
     ]
     .map(of)
     .into()

@@ -7,7 +7,8 @@ use proptest::{
     sample::select,
 };
 use provost_ledger::{
-    Admin, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
+    Admin, Alert, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent,
+    Subject, Witness,
 };
 use provost_types::{
     ActionId, BootId, Correlation, CredentialId, Decision, Digest, Monotonic, Outcome,
@@ -22,6 +23,8 @@ pub(crate) fn event() -> BoxedStrategy<Event> {
         admin().prop_map(Record::Admin),
         session().prop_map(Record::Session),
         server().prop_map(Record::Server),
+        witness().prop_map(Record::Witness),
+        alert().prop_map(Record::Alert),
     ];
     let boot = any::<u128>().prop_map(|id| BootId::new(uuid::Uuid::from_u128(id)));
     (integer(), integer(), boot, subject(), record)
@@ -164,6 +167,25 @@ fn session() -> BoxedStrategy<SessionEvent> {
         text().prop_map(|reason| SessionEvent::Ended { reason }),
     ]
     .boxed()
+}
+
+fn witness() -> BoxedStrategy<Witness> {
+    let via = any::<u128>().prop_map(|id| ActionId::new(uuid::Uuid::from_u128(id)));
+    (text(), via, text(), option::of(digest()), integer())
+        .prop_map(|(plane, via, tool_use, arguments, argument_bytes)| Witness {
+            plane,
+            via,
+            tool_use,
+            arguments,
+            argument_bytes,
+        })
+        .boxed()
+}
+
+fn alert() -> BoxedStrategy<Alert> {
+    (text(), text(), btree_map(text(), text(), 0..4))
+        .prop_map(|(rule, message, detail)| Alert { rule, message, detail })
+        .boxed()
 }
 
 fn server() -> BoxedStrategy<ServerEvent> {

@@ -9,4 +9,6 @@ mod recovery;
 #[cfg(test)]
 mod tool_pins;
 #[cfg(test)]
+mod witnesses;
+#[cfg(test)]
 mod world;

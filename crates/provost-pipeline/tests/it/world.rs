@@ -139,6 +139,8 @@ fn tell(event: &Event) -> String {
             }
         },
         Record::Server(_) => "server".to_owned(),
+        Record::Witness(witness) => format!("witness {}", witness.plane),
+        Record::Alert(alert) => format!("alert {}", alert.rule),
     }
 }
 

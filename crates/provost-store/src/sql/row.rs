@@ -96,6 +96,8 @@ fn particulars(record: &Record) -> [Option<String>; 4] {
         Record::Admin(admin) => [None, Some(cut(&admin.verb)), Some(cut(&admin.subject)), None],
         Record::Session(event) => [None, Some(session_verb(event).to_owned()), None, None],
         Record::Server(event) => [None, Some(server_verb(event).to_owned()), None, None],
+        Record::Witness(witness) => [Some(cut(&witness.plane)), None, None, None],
+        Record::Alert(alert) => [None, Some(cut(&alert.rule)), None, None],
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{borrow::Borrow, time::Duration};
 
 use provost_ledger::{
-    Admin, Brief, Event, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
+    Admin, Alert, Brief, Event, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
+    Witness,
 };
 use provost_store::{
     AgentRow, BodyMode, CredentialRow, Holder, HumanRow, ProjectRow, SessionRow, Store,
@@ -134,7 +135,7 @@ pub(crate) fn action() -> (ActionId, [Event; 2]) {
 }
 
 /// One event of every kind that has no outcome to wait for.
-pub(crate) fn others() -> [Event; 5] {
+pub(crate) fn others() -> [Event; 7] {
     let refused = Refused {
         code: "denied".to_owned(),
         reason: "no policy permits it".to_owned(),
@@ -156,6 +157,24 @@ pub(crate) fn others() -> [Event; 5] {
         event(None, Record::Session(ended)),
         Event { record: Record::Server(ServerEvent::Stopped), ..server.clone() },
         Event { record: Record::Server(ServerEvent::ClockStepped { by_us: -5 }), ..server },
+        event(
+            Some(ActionId::generate()),
+            Record::Witness(Witness {
+                plane: "hook".to_owned(),
+                via: ActionId::generate(),
+                tool_use: "toolu_1".to_owned(),
+                arguments: None,
+                argument_bytes: 2,
+            }),
+        ),
+        event(
+            None,
+            Record::Alert(Alert {
+                rule: "arguments-differ".to_owned(),
+                message: "they do".to_owned(),
+                detail: std::collections::BTreeMap::new(),
+            }),
+        ),
     ]
 }
 

@@ -111,6 +111,16 @@ impl<'a> Entry<'a> {
                 reason => format!("ended: {reason}"),
             },
             "server" => self.server(),
+            "witness" => {
+                let [plane, via] =
+                    ["plane", "via"].map(|one| self.text(&format!("/record/witness/{one}")));
+                format!("the call was seen by {plane} too, in {via}")
+            }
+            "alert" => {
+                let [rule, message] =
+                    ["rule", "message"].map(|one| self.text(&format!("/record/alert/{one}")));
+                format!("{rule}: {message}")
+            }
             // Recorded by a newer server: better its own words than none.
             kind => {
                 let record = self.at(&format!("/record/{kind}"));
@@ -248,6 +258,14 @@ mod tests {
             (
                 json!({"server": {"started": {"version": "1", "recovered": 2}}}),
                 "server  bot server 1 began, 2 unknown outcomes closed  act_1",
+            ),
+            (
+                json!({"witness": {"plane": "hook", "via": "act_2", "tool_use": "toolu_1"}}),
+                "witness bot the call was seen by hook too, in act_2  act_1",
+            ),
+            (
+                json!({"alert": {"rule": "arguments-differ", "message": "they do", "detail": {}}}),
+                "alert   bot arguments-differ: they do  act_1",
             ),
             (
                 json!({"budget": {"spent": 7, "of": "bot"}}), // of a newer server
