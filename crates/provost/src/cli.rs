@@ -7,6 +7,7 @@ mod demo;
 mod env;
 mod human;
 mod init;
+mod mcp;
 mod period;
 mod policy;
 mod project;
@@ -147,6 +148,8 @@ enum Command {
     Audit(audit::Audit),
     Replay(replay::Replay),
     #[command(subcommand)]
+    Mcp(mcp::Mcp),
+    #[command(subcommand)]
     Policy(policy::Policy),
     Demo(demo::Demo),
     #[command(hide = true)]
@@ -195,6 +198,7 @@ async fn dispatch(command: Command, invocation: &Invocation) -> Result<Exit> {
         Command::Human(asked) => human::run(asked, invocation).await,
         Command::Audit(asked) => audit::run(asked, invocation).await,
         Command::Replay(asked) => replay::run(asked, invocation).await,
+        Command::Mcp(asked) => mcp::run(asked, invocation).await,
         Command::Policy(asked) => policy::run(asked, invocation).await,
         Command::Demo(asked) => demo::run(asked, invocation).await,
         Command::DemoAgent(asked) => demo::agent(asked, invocation).await,

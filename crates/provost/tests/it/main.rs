@@ -25,6 +25,8 @@ mod history;
 #[cfg(test)]
 mod job_control;
 #[cfg(test)]
+mod mcp_tools;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod python_sdk;
