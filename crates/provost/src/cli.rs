@@ -2,12 +2,13 @@
 
 mod agent;
 mod audit;
+mod claude;
 mod completions;
 mod demo;
 mod env;
+mod hook;
 mod human;
 mod init;
-mod mcp;
 mod period;
 mod policy;
 mod project;
@@ -133,6 +134,9 @@ enum Command {
     Run(run::Run),
     Env(env::Env),
     #[command(subcommand)]
+    Claude(claude::Claude),
+    Hook(hook::Hook),
+    #[command(subcommand)]
     Secret(secret::Secret),
     #[command(subcommand)]
     Project(project::Project),
@@ -148,8 +152,6 @@ enum Command {
     Audit(audit::Audit),
     Replay(replay::Replay),
     #[command(subcommand)]
-    Mcp(mcp::Mcp),
-    #[command(subcommand)]
     Policy(policy::Policy),
     Demo(demo::Demo),
     #[command(hide = true)]
@@ -161,6 +163,10 @@ enum Command {
 
 /// Does what was asked; errors are printed here and nowhere else.
 pub(crate) fn run(cli: Cli) -> Exit {
+    if let Command::Hook(asked) = &cli.command {
+        // Before anything that can fail: what fails in a hook must refuse.
+        return hook::run(asked, cli.global.ca_file);
+    }
     let printer = Printer::new(cli.global.output);
     let dispatched = invocation(cli.global, printer).and_then(|invocation| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -189,6 +195,8 @@ async fn dispatch(command: Command, invocation: &Invocation) -> Result<Exit> {
         Command::Serve(asked) => serve::run(&asked, invocation).await,
         Command::Run(asked) => run::run(asked, invocation).await,
         Command::Env(asked) => env::run(&asked, invocation).await,
+        Command::Claude(asked) => claude::run(asked, invocation).await,
+        Command::Hook(asked) => Ok(hook::run(&asked, invocation.ca_file.clone())),
         Command::Secret(asked) => secret::run(asked, invocation).await,
         Command::Project(asked) => project::run(asked, invocation).await,
         Command::Agent(asked) => agent::run(asked, invocation).await,
@@ -198,7 +206,6 @@ async fn dispatch(command: Command, invocation: &Invocation) -> Result<Exit> {
         Command::Human(asked) => human::run(asked, invocation).await,
         Command::Audit(asked) => audit::run(asked, invocation).await,
         Command::Replay(asked) => replay::run(asked, invocation).await,
-        Command::Mcp(asked) => mcp::run(asked, invocation).await,
         Command::Policy(asked) => policy::run(asked, invocation).await,
         Command::Demo(asked) => demo::run(asked, invocation).await,
         Command::DemoAgent(asked) => demo::agent(asked, invocation).await,

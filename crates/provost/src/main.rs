@@ -4,12 +4,14 @@
 //! `provost-gateway`, `Pipeline::run` in `provost-pipeline`, and the gateway of the plane.
 
 mod app;
+mod claude;
 mod cli;
 mod client;
 mod config;
 mod data_dir;
 mod demo;
 mod exit;
+mod hook;
 mod init;
 mod printer;
 mod run_file;

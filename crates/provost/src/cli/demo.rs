@@ -56,7 +56,8 @@ pub(crate) async fn agent(asked: DemoAgent, invocation: &Invocation) -> Result<E
     Ok(Exit::Done)
 }
 
-fn claude_on_path() -> Option<PathBuf> {
+/// Claude Code, where it is on the PATH.
+pub(super) fn claude_on_path() -> Option<PathBuf> {
     let path = variable("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join("claude")).find(|file| file.is_file())
 }
