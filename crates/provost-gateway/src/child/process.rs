@@ -19,6 +19,9 @@ use super::Program;
 /// for good. As in `provost run`.
 const KILL_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// How long to wait for what a program left behind and we adopted, once it was killed.
+const ADOPTED_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// A program's processes. Dropping it ends them, as [`ChildProcess::end`] does.
 #[derive(Debug)]
 pub struct ChildProcess {
@@ -133,6 +136,20 @@ impl Leader {
             }
         }
     }
+
+    /// Collects what was in its group and is our child now: we adopt orphans when we are the
+    /// first process of a container. To be called once the group was killed.
+    async fn collect_adopted(&mut self) {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        loop {
+            match waitid(WaitId::Pgid(Some(self.pid)), look) {
+                Ok(Some(_collected)) => {}
+                Ok(None) if self.changes.recv().await.is_some() => {}
+                // There is none, as when others adopt them.
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
 }
 
 /// What looks after a program until it is collected.
@@ -213,7 +230,12 @@ impl Watch {
     async fn collect(&mut self) -> Ending {
         self.group.signal(Signal::KILL);
         self.group.is_ours = false;
-        self.leader.child.wait().await.map_or(Ending::Unknown, Ending::from)
+        let ending = self.leader.child.wait().await.map_or(Ending::Unknown, Ending::from);
+        let adopted = timeout(ADOPTED_WAIT_MAX, self.leader.collect_adopted()).await;
+        if adopted.is_err() {
+            tracing::debug!(server = self.name, "what a program left behind is held");
+        }
+        ending
     }
 }
 

@@ -231,7 +231,7 @@ async fn arguments_are_passed_as_they_are_and_read_by_no_shell() {
     let mut spec = world.script("printf '<%s>\\n' \"$@\"; pwd");
     let arguments = ["-c", "$(touch made)", "a  b", "'", "\"; exit 3; \"", "", "*", "--"];
     spec.arguments.extend(arguments.map(str::to_owned));
-    let Child { mut lines, .. } = world.start(spec).await;
+    let Child { mut lines, process: _process, .. } = world.start(spec).await;
     let mut want: Vec<String> = arguments.iter().map(|one| format!("<{one}>")).collect();
     want.push(world.path().display().to_string());
     assert_eq!(all(&mut lines).await, want);
@@ -253,7 +253,7 @@ async fn limits_hold_from_the_start() {
         file_bytes: Some(5000),
         cpu_seconds: Some(20),
     };
-    let Child { mut lines, .. } = world.start(spec).await;
+    let Child { mut lines, process: _process, .. } = world.start(spec).await;
     let got: Vec<String> =
         all(&mut lines).await.iter().map(|it| it.trim().to_owned()).collect();
     assert_eq!(got, ["40", "1048576", "20", "0", "5000"]);
@@ -357,6 +357,21 @@ async fn what_a_program_leaves_behind_in_its_group_ends_with_it() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_program_is_left_uncollected_where_we_adopt_orphans() {
+    // As the first process of a container does.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    let world = World::new();
+    let script = "sleep 1000 & echo $!; sleep 1000 & echo $!; exit 4";
+    let Child { mut lines, process, .. } = world.start(world.script(script)).await;
+    let left = [line(&mut lines).await, line(&mut lines).await];
+    assert_eq!(process.ended().await, Ending::Exited(4));
+    for pid in left {
+        assert!(!Path::new("/proc").join(&pid).exists(), "{pid}");
+    }
+    world.close().await;
+}
+
+#[tokio::test]
 async fn what_left_the_group_is_cut_off() {
     let world = World::new();
     let script = "setsid sh -c 'echo $$; exec sleep 1000' & read line; exit 0";
@@ -366,12 +381,8 @@ async fn what_left_the_group_is_cut_off() {
     assert_eq!(process.ended().await, Ending::Exited(0));
     assert!(lines.next_line().await.unwrap().is_none(), "though the pipe is open still");
     world.close().await;
-    let pid = rustix_pid(&escaped);
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-}
-
-fn rustix_pid(pid: &str) -> rustix::process::Pid {
-    rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap()
+    let escaped = rustix::process::Pid::from_raw(escaped.parse().unwrap()).unwrap();
+    rustix::process::kill_process(escaped, rustix::process::Signal::KILL).unwrap();
 }
 
 #[tokio::test]
@@ -389,10 +400,11 @@ async fn a_program_that_ends_in_mid_line_is_told_from_one_that_ends() {
 #[tokio::test]
 async fn a_program_that_reads_nothing_is_not_waited_for() {
     let world = World::new();
-    let mut spec = world.script("exec sleep 1000");
+    let mut spec = world.script("echo ready; exec sleep 1000");
     spec.limits.line_bytes_max = 400_000;
     spec.limits.send_wait_max = SOON;
-    let Child { input, process, .. } = world.start(spec).await;
+    let Child { input, mut lines, process } = world.start(spec).await;
+    assert_eq!(line(&mut lines).await, "ready");
     let half: Bytes = vec![b'x'; 300_000].into();
     assert_eq!(input.send(half.clone()).await, Ok(()), "it waits to be written");
     assert_eq!(input.send(half).await, Err(SendError::NotReading { after: SOON }));
@@ -402,10 +414,11 @@ async fn a_program_that_reads_nothing_is_not_waited_for() {
 #[tokio::test]
 async fn a_sender_that_waits_is_told_when_the_program_ends() {
     let world = World::new();
-    let mut spec = world.script("exec sleep 1000");
+    let mut spec = world.script("echo ready; exec sleep 1000");
     spec.limits.line_bytes_max = 400_000;
     spec.limits.send_wait_max = Duration::from_secs(600);
-    let Child { input, process, .. } = world.start(spec).await;
+    let Child { input, mut lines, process } = world.start(spec).await;
+    assert_eq!(line(&mut lines).await, "ready");
     let half: Bytes = vec![b'x'; 300_000].into();
     assert_eq!(input.send(half.clone()).await, Ok(()));
     let (sent, ending) = tokio::join!(input.send(half), process.end());
