@@ -42,6 +42,8 @@ Examples:
   provost mcp tools github")]
 pub(crate) struct Tools {
     /// Only this server's
+    // Another id than the global `--server` has, which it would give its value to.
+    #[arg(id = "mcp_server", value_name = "SERVER")]
     server: Option<String>,
 }
 
@@ -55,6 +57,7 @@ Examples:
   provost mcp diff github create_issue")]
 pub(crate) struct Named {
     /// The server, as the configuration calls it
+    #[arg(id = "mcp_server", value_name = "SERVER")]
     server: String,
     /// The tool, as the server calls it
     tool: String,
