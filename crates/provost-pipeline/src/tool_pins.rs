@@ -33,7 +33,8 @@ const SERVER_TOOLS_MAX: usize = 4096;
 /// Unit: bytes. Ours.
 const SERVER_BYTES_MAX: usize = 64 << 20;
 
-/// Longest name of a tool. Unit: bytes. Ours: MCP (2025-11-25, "Tool Names") says 128 characters.
+/// Longest name of a tool. Unit: bytes. Ours: twice the 128 characters of MCP 2025-11-25,
+/// "Tool Names".
 const NAME_BYTES_MAX: usize = 256;
 
 /// What a person is told when the database cannot be written.
