@@ -38,6 +38,7 @@ impl Exit {
         ("4", "the server could not be reached; `run` then starts nothing"),
         ("126, 127", "`run`: the agent's program could not be started, or was not found"),
         ("137", "`run`: the session was killed or ended, and the agent with it"),
+        ("1, 2", "`hook`: no answer, after or before the fact; see its help"),
         ("other", "`run`: the agent's own exit code, or 128 and the signal that ended it"),
     ];
 

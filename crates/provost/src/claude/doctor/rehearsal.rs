@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use http::StatusCode;
 use nix::{
     sys::signal::{Signal, killpg},
@@ -63,8 +63,8 @@ pub(super) struct Seen {
     pub(super) model_was_asked: bool,
     /// What the model was told came of the command.
     results: Vec<String>,
-    /// What Claude Code said.
-    output: Output,
+    /// What Claude Code said; nothing if it had to be ended.
+    output: Option<Output>,
 }
 
 /// Claude Code's version, in its own words.
@@ -72,7 +72,7 @@ pub(super) async fn version(patient: &Patient) -> Result<String> {
     let home = tempfile::tempdir().context("cannot make a temporary folder")?;
     let mut command = clean(patient, home.path());
     command.arg("--version");
-    let output = ended(command).await?;
+    let output = ended(command).await?.context("`claude --version` did not end")?;
     ensure!(output.status.success(), "`claude --version` ended with {}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -156,6 +156,8 @@ fn clean(patient: &Patient, home: &Path) -> Command {
         .env("LANG", "C.UTF-8")
         .env("ANTHROPIC_AUTH_TOKEN", CREDENTIAL)
         .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        // Where the model cannot be reached, that is soon known.
+        .env("CLAUDE_CODE_MAX_RETRIES", "1")
         // Else it does not try --dangerously-skip-permissions as root.
         .env("IS_SANDBOX", "1")
         .current_dir(home)
@@ -167,21 +169,21 @@ fn clean(patient: &Patient, home: &Path) -> Command {
     command
 }
 
-/// Runs a command to its end, and ends its group if that does not come.
-async fn ended(mut command: Command) -> Result<Output> {
+/// Runs a command to its end; ends its group, and gives nothing, if that does not come.
+async fn ended(mut command: Command) -> Result<Option<Output>> {
     let child = command.spawn().context("`claude` cannot be started")?;
     let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
     let patience = Duration::from_secs(RUN_WAIT_S_MAX);
     let waiting = child.wait_with_output();
     tokio::pin!(waiting);
     match tokio::time::timeout(patience, &mut waiting).await {
-        Ok(output) => output.context("cannot wait for `claude`"),
+        Ok(output) => output.map(Some).context("cannot wait for `claude`"),
         Err(_) => {
             // Its process is not collected yet, so the id is still its own.
             if let Some(group) = group {
                 let _ended_meanwhile = killpg(group, Signal::SIGKILL);
             }
-            bail!("`claude` did not end within {RUN_WAIT_S_MAX} s, and was ended")
+            Ok(None)
         }
     }
 }
@@ -195,9 +197,8 @@ fn closed_port() -> Result<std::net::SocketAddr> {
 impl Seen {
     /// Whether Claude Code said this.
     pub(super) fn says(&self, words: &str) -> bool {
-        [&self.output.stdout, &self.output.stderr]
-            .iter()
-            .any(|said| String::from_utf8_lossy(said).contains(words))
+        let said = |said: &Vec<u8>| String::from_utf8_lossy(said).contains(words);
+        self.output.as_ref().is_some_and(|it| said(&it.stdout) || said(&it.stderr))
     }
 
     /// Whether the model was told this of the command.
@@ -211,10 +212,12 @@ impl Seen {
         if let Some(result) = self.results.last() {
             return format!("the command did not run, for another reason: {}", quoted(result));
         }
-        let (out, err) = (&self.output.stdout, &self.output.stderr);
-        let said = if err.trim_ascii().is_empty() { out } else { err };
         let asked = if self.model_was_asked { "" } else { "the model was not reached; " };
+        let Some(Output { status, stdout, stderr }) = &self.output else {
+            return format!("{asked}Claude Code did not end within {RUN_WAIT_S_MAX} s");
+        };
+        let said = if stderr.trim_ascii().is_empty() { stdout } else { stderr };
         let said = quoted(&String::from_utf8_lossy(said));
-        format!("{asked}Claude Code ended with {} and said: {said}", self.output.status)
+        format!("{asked}Claude Code ended with {status} and said: {said}")
     }
 }
