@@ -180,9 +180,7 @@ impl On<'_> {
         let mut action = self.on("Mcp::Tool", &name, "call");
         action.context = vec![("arguments", Value::Tags(shown))];
         action.arguments = Bytes::from(arguments);
-        action.correlation.tool_use = params
-            .string_in("_meta", TOOL_USE)
-            .filter(|id| printable(id, CORRELATION_BYTES_MAX));
+        action.correlation.tool_use = tool_use(params);
         Ok(action)
     }
 
@@ -228,12 +226,16 @@ pub(crate) fn any_call(server: &Server, tool: &str) -> Action {
     action
 }
 
-/// What a server asks the client for. `tag` names the ask among those of one session.
-pub(crate) fn server_asks(server: &Server, method: &str, tag: String, ask: &str) -> Action {
+/// What a server asks the client for, by its method; `ask` is the whole of it.
+pub(crate) fn server_asks(server: &Server, method: &str, ask: &str) -> Action {
     let body = Bytes::copy_from_slice(ask.as_bytes());
-    let mut action = On { server, body: &body }.server("ask", vec![text("what", method)]);
-    action.correlation.tool_use = Some(tag);
-    action
+    On { server, body: &body }.server("ask", vec![text("what", method)])
+}
+
+/// The id of the model's tool call that a call's parameters name.
+pub(crate) fn tool_use(params: &Params) -> Option<String> {
+    let id = params.string_in("_meta", TOOL_USE);
+    id.filter(|id| printable(id, CORRELATION_BYTES_MAX))
 }
 
 /// The arguments that policy may see: texts as they are, all else as JSON.

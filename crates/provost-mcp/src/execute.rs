@@ -17,13 +17,12 @@ use provost_types::{Outcome, Status};
 
 use crate::{
     McpPlane, Server,
-    classify::{Asked, What},
+    classify::{self, Asked, What},
     refuse::{self, INVALID_REQUEST, NO_ANSWER, Told},
     sessions::{Entered, Key},
     wire::{
-        asks,
         head::{self, Form},
-        jsonrpc::{Answer, Id, Message, Params},
+        jsonrpc::{Id, Message, Params},
     },
 };
 
@@ -111,9 +110,9 @@ type Answered = (Response<UpstreamBody>, Form);
 impl Exchange<'_> {
     async fn run(&self, reply: &mut Reply<HttpFrame>) -> Result<Outcome, Box<NoAnswer>> {
         let _entered = self.enter()?;
-        self.note_answers().await;
         if let Some((name, params)) = self.called() {
             self.alert(reply, self.check_call(name, params)).await??;
+            self.note_call(params).await;
         }
         let method = self.method.clone();
         let sent = self.send((method, self.headers.clone()), self.body.clone());
@@ -175,31 +174,19 @@ impl Exchange<'_> {
         entered.map(Some).map_err(|error| NoAnswer::told(told(error)))
     }
 
-    /// Records what the client answers to what servers asked.
-    async fn note_answers(&self) {
-        match &self.asked.what {
-            What::Post(Message::Answer { id: Some(id), answer }) => {
-                let (failed, raw) = match answer {
-                    Answer::Result(raw) => (false, raw),
-                    Answer::Error(raw) => (true, raw),
-                };
-                let tag = self.tag_of_ask(&id.to_string());
-                self.permit.tool_result(&tag, failed, raw.as_bytes()).await;
-            }
-            What::Post(Message::Request { params, .. }) => {
-                for (key, answer) in asks::input_answers(params) {
-                    let tag = self.tag_of_ask(&key);
-                    self.permit.tool_result(&tag, false, answer.as_bytes()).await;
-                }
-            }
-            What::Post(_) | What::Listen | What::End => {}
+    /// Joins a call to what other planes saw of it. A call that is made again because the
+    /// server asked for more is the same.
+    async fn note_call(&self, params: &Params) {
+        let tool_use = classify::tool_use(params);
+        let sessions = &self.plane.sessions;
+        let is_same = params.raw("inputResponses").is_some()
+            && tool_use
+                .as_ref()
+                .is_some_and(|id| sessions.take_asked_back(self.permit.session(), id));
+        if !is_same {
+            let arguments = params.raw("arguments").unwrap_or_else(|| "{}".to_owned());
+            self.permit.call_on_the_wire(tool_use.as_deref(), arguments.as_bytes()).await;
         }
-    }
-
-    /// What names something that the server asks, among all that a session's calls name.
-    fn tag_of_ask(&self, of: &str) -> String {
-        let session = self.asked.head.session.as_deref().unwrap_or_default();
-        format!("mcp/{}/{session}/{of}", self.server.name)
     }
 
     /// Asks the server, and waits for the head of its answer.

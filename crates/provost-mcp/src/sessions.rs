@@ -22,6 +22,9 @@ const KNOWN_OF_ONE_MAX: usize = 256;
 /// Most requests in flight, and most without an answer, in one session. Ours.
 const REQUESTS_MAX: usize = 1024;
 
+/// Most tool calls that servers asked back for and that are not made again yet. Ours.
+const ASKED_BACK_MAX: usize = 4096;
+
 /// A session with a server, by the id that the server gave it.
 pub(crate) type Key = (ServerName, String);
 
@@ -35,6 +38,8 @@ pub(crate) struct Sessions {
 struct Known {
     sessions: HashMap<Key, Session>,
     begun: u64,
+    /// Tool calls that a server asked back for: they are made again.
+    asked_back: HashSet<(SessionId, String)>,
 }
 
 #[derive(Debug)]
@@ -117,6 +122,21 @@ impl Sessions {
     /// The method of a request that was not answered, once.
     pub(crate) fn take_unanswered(&self, key: &Key, id: &Id) -> Option<String> {
         self.known().sessions.get_mut(key)?.unanswered.remove(id)
+    }
+
+    /// Notes that a server wants something before it does what a tool call asks for.
+    pub(crate) fn note_asked_back(&self, session: SessionId, tool_use: String) {
+        let asked_back = &mut self.known().asked_back;
+        if asked_back.len() >= ASKED_BACK_MAX {
+            // Those that are made again after this look like calls of their own.
+            asked_back.clear();
+        }
+        asked_back.insert((session, tool_use));
+    }
+
+    /// Whether a server asked back for a tool call, once.
+    pub(crate) fn take_asked_back(&self, session: SessionId, tool_use: &str) -> bool {
+        self.known().asked_back.remove(&(session, tool_use.to_owned()))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -189,6 +189,17 @@ impl Permit {
         self.held.tool_calls.decide(self.place(), &call).await
     }
 
+    /// Decides what an upstream asks of the client, and records the decision: the client may
+    /// see it only if this succeeds. Returns the ask's own action.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`], recorded like every other.
+    pub async fn server_ask(&self, mut ask: Action) -> Result<ActionId, Refusal> {
+        ask.correlation.asked_in = Some(self.action);
+        self.held.tool_calls.decide_ask(self.place(), &ask).await
+    }
+
     /// Notes that this action puts a tool call on the wire: `tool_use` is the id the client
     /// says it has. It is joined to what other planes saw of it.
     pub async fn call_on_the_wire(&self, tool_use: Option<&str>, arguments: &[u8]) {

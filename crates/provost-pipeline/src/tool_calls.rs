@@ -101,6 +101,26 @@ impl ToolCalls {
         }
     }
 
+    /// Decides what a server asks of the client, and records that it passed: what the client
+    /// answers is an action of its own.
+    pub(crate) async fn decide_ask(
+        &self,
+        place: Place<'_>,
+        ask: &Action,
+    ) -> Result<ActionId, Refusal> {
+        let (caller, action) = (place.caller, ActionId::generate());
+        let decision = decide(&self.policies, caller, ask);
+        let intent = intent(caller, ask, place.keeping, decision);
+        match self.admit(place, action, (&Sight::First, &intent)).await {
+            Ok(()) => {
+                let passed = Outcome::new(Status::Succeeded);
+                self.closer.conclude(caller, action, passed).await;
+                Ok(action)
+            }
+            Err(reason) => Err(self.refuse(caller, action, intent, reason).await),
+        }
+    }
+
     /// Whether some action like this could be allowed, whatever its context.
     pub(crate) fn is_possible(&self, caller: &Caller, action: &Action) -> bool {
         self.policies.current().policies.is_possible(&query(caller, action))

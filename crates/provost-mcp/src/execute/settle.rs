@@ -7,7 +7,7 @@ use provost_types::Status;
 
 use super::{Exchange, NoAnswer};
 use crate::{
-    classify::server_asks,
+    classify::{server_asks, tool_use},
     refuse::{DENIED, Told},
     wire::{
         asks,
@@ -38,10 +38,10 @@ impl Exchange<'_> {
     ) -> Result<String, Unsettled> {
         let Answer::Result(result) = answer else { return Ok(text) };
         let asks = asks::input_asks(result).map_err(unread)?;
+        let asks_back = !asks.is_empty();
         for ask in asks {
-            let tag = self.tag_of_ask(&ask.key);
-            let action = server_asks(self.server, &ask.method, tag, &ask.raw);
-            if let Err(refusal) = self.permit.tool_call(action).await {
+            let action = server_asks(self.server, &ask.method, &ask.raw);
+            if let Err(refusal) = self.permit.server_ask(action).await {
                 let message = format!(
                     "The MCP server wants `{}` of you first, which is not allowed: {}",
                     ask.method, refusal.message
@@ -49,13 +49,16 @@ impl Exchange<'_> {
                 return Err(Unsettled::Told(Told::no(DENIED, message)));
             }
         }
+        if asks_back && let Some(id) = self.called().and_then(|(_, params)| tool_use(params)) {
+            self.plane.sessions.note_asked_back(self.permit.session(), id);
+        }
         if method == "tools/list" { self.filter(text).await } else { Ok(text) }
     }
 
     /// Whether the client may see what the server asks of it; the server is told if not.
     pub(super) async fn may_ask(&self, (id, method): (&Id, &str), text: &str) -> bool {
-        let action = server_asks(self.server, method, self.tag_of_ask(&id.to_string()), text);
-        let refusal = match self.permit.tool_call(action).await {
+        let action = server_asks(self.server, method, text);
+        let refusal = match self.permit.server_ask(action).await {
             Ok(_action) => return true,
             Err(refusal) => refusal,
         };

@@ -1,11 +1,8 @@
-//! What a result asks the client for before there is a real one, and the client's answers.
+//! What a result asks the client for before there is a real one.
 //!
 //! Source: MCP 2026-07-28, "Multi Round-Trip Requests".
 
-use super::{
-    json,
-    jsonrpc::{Params, folds_to},
-};
+use super::{json, jsonrpc::folds_to};
 
 /// Most things that one result may ask for. Ours: servers ask for one or two.
 const ASKS_MAX: usize = 64;
@@ -16,8 +13,6 @@ const KEY_BYTES_MAX: usize = 256;
 /// One thing that a result asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InputAsk {
-    /// Under which key the answer comes.
-    pub(crate) key: String,
     /// What is asked, such as `elicitation/create`.
     pub(crate) method: String,
     /// The whole ask, as it came.
@@ -56,17 +51,9 @@ pub(crate) fn input_asks(result: &str) -> Result<Vec<InputAsk>, Unread> {
             if key.len() > KEY_BYTES_MAX || method.len() > KEY_BYTES_MAX {
                 return Err(Unread);
             }
-            Ok(InputAsk { key, method, raw: ask.get().to_owned() })
+            Ok(InputAsk { method, raw: ask.get().to_owned() })
         })
         .collect()
-}
-
-/// What a client answers in the parameters of a request: each key and the answer.
-pub(crate) fn input_answers(params: &Params) -> Vec<(String, String)> {
-    let Some(answers) = params.raw("inputResponses") else { return Vec::new() };
-    let Ok(members) = json::members(&answers) else { return Vec::new() };
-    let answers = members.into_iter().take(ASKS_MAX);
-    answers.map(|(key, answer)| (key, answer.get().to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -74,17 +61,17 @@ mod tests {
     use super::input_asks;
 
     #[test]
-    fn asks_by_their_keys() {
+    fn asks_by_their_methods() {
         for (result, want) in [
             (r#"{"resultType":"complete","content":[]}"#, Some("")),
             (r#"7"#, Some("")),
             (
                 r#"{"resultType":"input_required","inputRequests":{
                     "a":{"method":"elicitation/create","params":{}},"b":{"method":"roots/list"}}}"#,
-                Some("a elicitation/create, b roots/list"),
+                Some("elicitation/create, roots/list"),
             ),
             // Whatever its type says it is.
-            (r#"{"inputRequests":{"a":{"method":"x"}}}"#, Some("a x")),
+            (r#"{"inputRequests":{"a":{"method":"x"}}}"#, Some("x")),
             (r#"{"inputRequests":{},"InputRequests":{"a":{"method":"x"}}}"#, None),
             (r#"{"inputRequests":{},"inputRequests":{"a":{"method":"x"}}}"#, None),
             (r#"{"inputRequests":{"a":{"method":"x","method":"y"}}}"#, None),
@@ -92,8 +79,7 @@ mod tests {
             (r#"{"inputRequests":[]}"#, None),
         ] {
             let told = input_asks(result).ok().map(|asks| {
-                let asks: Vec<_> =
-                    asks.iter().map(|ask| format!("{} {}", ask.key, ask.method)).collect();
+                let asks: Vec<_> = asks.iter().map(|ask| ask.method.as_str()).collect();
                 asks.join(", ")
             });
             assert_eq!(told.as_deref(), want, "{result}");

@@ -49,7 +49,7 @@ async fn what_is_denied_is_never_seen_and_the_server_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_allowed_passes_and_its_answer_is_recorded() {
+async fn what_is_allowed_passes_and_so_does_its_answer() {
     let world = World::open(asking("elicitation/create"), CAREFUL).await;
     let session = world.initialize().await;
     let got = world.request(&session, "tools/call", json!({"name": "read"})).await;
@@ -58,7 +58,7 @@ async fn what_is_allowed_passes_and_its_answer_is_recorded() {
     let got = world.ask(post(&answer, Some(&session))).await;
     assert_eq!(got.status(), http::StatusCode::ACCEPTED);
     let recorded = world.recorded().await;
-    let want = ["ask fake", "= succeeded", "answer fake", "= succeeded", "= succeeded"];
+    let want = ["ask fake", "= succeeded", "= succeeded", "answer fake", "= succeeded"];
     assert_eq!(recorded[recorded.len() - 5..], want, "{recorded:?}");
     world.close().await;
 }

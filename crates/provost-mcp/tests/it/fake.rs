@@ -69,11 +69,12 @@ impl Fake {
     fn page(&self, cursor: &Value) -> Value {
         let tools = self.tools.lock().unwrap();
         let tools = tools.as_array().unwrap();
-        let start = cursor.as_str().map_or(0, |cursor| cursor.parse().unwrap());
-        let page = &tools[start..tools.len().min(start + 2)];
+        let start = cursor.as_str().map_or(0, |cursor| cursor.parse::<usize>().unwrap());
+        let end = tools.len().min(start.saturating_add(2));
+        let page = &tools[start..end];
         let mut result = json!({"tools": page});
-        if start + 2 < tools.len() {
-            result["nextCursor"] = (start + 2).to_string().into();
+        if end < tools.len() {
+            result["nextCursor"] = end.to_string().into();
         }
         result
     }
