@@ -94,7 +94,9 @@ async fn check(world: &World, verified: &str) {
                 Record::Refusal(_)
                 | Record::Admin(_)
                 | Record::Session(_)
-                | Record::Server(_) => {}
+                | Record::Server(_)
+                | Record::Witness(_)
+                | Record::Alert(_) => {}
             }
             position += 1;
         }

@@ -23,6 +23,8 @@ mod faults;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod hook_command;
 #[cfg(test)]
 mod job_control;

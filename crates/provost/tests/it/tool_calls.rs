@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A model that wants to push; that, denied, says hello instead; and that is content then.
-fn wants_to_push() -> Script {
+pub(crate) fn wants_to_push() -> Script {
     Script::new(|seen| {
         let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
         let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
@@ -35,7 +35,9 @@ fn wants_to_push() -> Script {
         };
         let waits = blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
         let stop_reason = if waits { "tool_use" } else { "end_turn" };
-        let message = Message { blocks, stop_reason, ..Message::text(MODEL, "") };
+        // Claude Code takes messages of one id for one message.
+        let id = format!("msg_{}", seen.order);
+        let message = Message { id, blocks, stop_reason, ..Message::text(MODEL, "") };
         match body["stream"] == true {
             true => Play::stream(message.events().into_iter().map(Step::Send)),
             false => Play::json(StatusCode::OK, message.json()),
