@@ -8,22 +8,22 @@ use super::harness::{Caller, Server};
 async fn the_set_in_force_and_the_one_that_was_refused() {
     let server = Server::start().await;
     let says = async || server.says(&Caller::Local, "GET", "/v1/policies", "").await;
-    assert_snapshot!(says().await, @r#"
-        200 {
-          "version": "sha256:*",
-          "count": 9,
-          "files": [
-            {
-              "name": "base.cedar"
-            },
-            {
-              "name": "project-finance.cedar"
-            }
-          ],
-          "loaded_at": "2026-11-25T00:00:00.000000Z",
-          "refused": null
+    assert_snapshot!(says().await, @r##"
+    200 {
+      "version": "sha256:*",
+      "count": 10,
+      "files": [
+        {
+          "name": "base.cedar"
+        },
+        {
+          "name": "project-finance.cedar"
         }
-        "#);
+      ],
+      "loaded_at": "2026-11-25T00:00:00.000000Z",
+      "refused": null
+    }
+    "##);
     server.write_policy("broken.cedar", "permit (principal");
     server.app.pipeline.reload_policies().await.unwrap();
     assert_snapshot!(says().await, @r#"
