@@ -29,7 +29,7 @@ async fn the_set_in_force_and_the_one_that_was_refused() {
     assert_snapshot!(says().await, @r#"
         200 {
           "version": "sha256:*",
-          "count": 9,
+          "count": 10,
           "files": [
             {
               "name": "base.cedar"
