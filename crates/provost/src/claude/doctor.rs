@@ -58,8 +58,9 @@ const NEVER_ENFORCED: &[&str] = &[
     "what is started by other programs than Claude Code, or by Claude Code of another user or \
      in another container",
     "whoever is root, or may write the settings or this program: they can take the hooks out",
-    "a project's own settings may set variables for Claude Code and its hooks; what the gateway \
-     refuses in the model's stream holds all the same",
+    "who answers: a project's own settings may set PROVOST_HOOK_URL, unless the managed \
+     settings do (install --managed --hook-url); what the gateway refuses in the model's stream \
+     holds all the same",
 ];
 
 /// The managed settings of this machine.

@@ -62,6 +62,8 @@ pub(crate) struct Hooks {
 pub(crate) struct Managed {
     /// The gateway that Claude Code may not be talked out of.
     pub(crate) gateway: Option<String>,
+    /// Where hooks are answered, whatever a project's settings say.
+    pub(crate) hook_url: Option<String>,
 }
 
 /// What was there before, where Provost changed it.
@@ -134,9 +136,12 @@ impl Hooks {
             "disableBypassPermissionsMode",
             "disable".into(),
         );
-        if let Some(gateway) = &managed.gateway {
+        let pinned =
+            [("ANTHROPIC_BASE_URL", &managed.gateway), ("PROVOST_HOOK_URL", &managed.hook_url)];
+        for (name, url) in pinned {
+            let Some(url) = url else { continue };
             let env = record.object_in(root, "", "env")?;
-            record.set(env, "/env", "ANTHROPIC_BASE_URL", gateway.as_str().into());
+            record.set(env, "/env", name, url.as_str().into());
         }
         Ok(())
     }

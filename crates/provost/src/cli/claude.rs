@@ -34,14 +34,17 @@ pub(crate) enum Claude {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 With --managed, hooks other than managed ones are switched off, and so is
---dangerously-skip-permissions. The settings end with what Claude Code was started by: whoever is
-root changes them.
+--dangerously-skip-permissions. Whoever is root can take all of it out.
+
+Without --hook-url, a project's own settings can set PROVOST_HOOK_URL, and so who answers. With
+it, `provost claude doctor` cannot stand in for the gateway, and says that it could not tell.
 
 Exit codes: 0 done, or nothing to change; 1 failed, and nothing was changed; 2 not confirmed.
 
 Examples:
   provost claude install
-  sudo provost claude install --managed --gateway https://provost.example.com:8484
+  sudo provost claude install --managed --gateway https://provost.example.com:8484 \\
+      --hook-url https://provost.example.com:8484/hook
   provost claude install --settings image/managed-settings.json --yes")]
 pub(crate) struct Install {
     #[command(flatten)]
@@ -49,6 +52,9 @@ pub(crate) struct Install {
     /// The gateway that Claude Code may not be talked out of
     #[arg(long, value_name = "URL", requires = "managed")]
     gateway: Option<String>,
+    /// Where hooks are answered, so that no project's settings can name another place
+    #[arg(long, value_name = "URL", requires = "managed")]
+    hook_url: Option<String>,
 }
 
 /// Takes out of Claude Code's settings what `install` put in, and gives back what was there
@@ -124,7 +130,7 @@ fn install(asked: Install, invocation: &Invocation) -> Result<Exit> {
         None => None,
     };
     let gateway = asked.gateway.map(|url| url.trim_end_matches('/').to_owned());
-    let managed = asked.place.managed.then_some(Managed { gateway });
+    let managed = asked.place.managed.then_some(Managed { gateway, hook_url: asked.hook_url });
     let hooks = Hooks::new(&program, ca_file.as_deref(), managed);
     let hooks =
         hooks.ok_or(Misuse("the paths of this program and of --ca-file must be UTF-8"))?;

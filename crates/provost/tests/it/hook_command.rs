@@ -417,17 +417,22 @@ async fn the_doctor_finds_that_managed_hooks_hold_under_everything() {
             [ ! -e "/etc/$one" ] || cp "/etc/$one" "$HOME/etc/"
         done
         mount --bind "$HOME/etc" /etc
-        "$0" claude install --managed --gateway "$GATEWAY" --yes >&2
+        "$0" claude install --managed --gateway "$GATEWAY" $MORE --yes >&2
         code=0
         "$0" claude doctor --output json --claude "$1" || code=$?
         "$0" claude uninstall --managed --yes >&2
         [ ! -e /etc/claude-code/managed-settings.json ]
         exit "$code"
     "#;
-    for (gateway, want) in [
-        ("http://gateway.invalid:8484", ("enforced", 0)),
-        // It cannot be played where it cannot be read along.
-        ("https://gateway.invalid:8484", ("unknown", 1)),
+    for (gateway, more, want) in [
+        ("http://gateway.invalid:8484", "", ("enforced", 0)),
+        // It cannot be played where it cannot be read along, or is the only one to be asked.
+        ("https://gateway.invalid:8484", "", ("unknown", 1)),
+        (
+            "http://gateway.invalid:8484",
+            "--hook-url http://gateway.invalid:8484/hook",
+            ("unknown", 1),
+        ),
     ] {
         let _none_yet = fs::remove_dir_all(home.path().join("etc"));
         let mut command = Command::new("unshare");
@@ -439,6 +444,7 @@ async fn the_doctor_finds_that_managed_hooks_hold_under_everything() {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", home.path())
             .env("GATEWAY", gateway)
+            .env("MORE", more)
             .kill_on_drop(true);
         let (found, code) = diagnosed(command).await;
         assert_eq!(code, want.1, "{found:?}");

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use super::{EVENTS, Hooks, Managed, Record, is_ours, take_out};
 
 fn hooks(program: &str, gateway: Option<&str>) -> Hooks {
-    let managed = gateway.map(|gateway| Managed { gateway: Some(gateway.to_owned()) });
+    let managed = gateway.map(|gateway| Managed {
+        gateway: Some(gateway.to_owned()),
+        hook_url: Some(format!("{gateway}/hook")),
+    });
     Hooks::new(Path::new(program), None, managed).unwrap()
 }
 
@@ -101,7 +104,7 @@ fn what_somebody_changed_meanwhile_stays_as_they_left_it() {
     take_out(&mut now, &record).unwrap();
     let left = json!({
         "permissions": {"deny": ["Bash"]},
-        "env": {"ANTHROPIC_BASE_URL": "http://b"},
+        "env": {"ANTHROPIC_BASE_URL": "http://b"}, // and the URL of hooks is gone
     });
     assert_eq!(now, left);
 }
