@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
-    claude_code::{ended, result},
+    claude_code::{claude, ended, result},
     client,
     tool_calls::wants_to_push,
     world::{MODEL, World, told},
@@ -37,13 +37,19 @@ fn settings(world: &World) -> PathBuf {
 
 /// Claude Code with hooks, whose model is at `model`: behind Provost, or not.
 fn hooked(world: &World, program: &Path, token: &str, model: String) -> Command {
+    let mut command = bare(world, program, token, model);
+    command.arg("--settings").arg(settings(world));
+    command
+}
+
+/// The same without settings.
+fn bare(world: &World, program: &Path, token: &str, model: String) -> Command {
     let home = world.folder().join("home");
     std::fs::create_dir_all(&home).unwrap();
     let mut command = Command::new(program);
     command
         .args(["-p", "Push it.", "--model", MODEL, "--output-format", "json"])
-        .args(["--allowedTools", "Bash", "--settings"])
-        .arg(settings(world))
+        .args(["--allowedTools", "Bash"])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", &home)
@@ -148,4 +154,42 @@ async fn the_stream_and_a_hook_see_one_call() {
     let action = made[0]["subject"]["action"].as_str().unwrap();
     let shown = world.done(&["audit", "show", action]).await;
     assert!(shown.contains("the call was seen by hook too"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installed_hooks_work_under_provost_run_and_fail_closed_without_it() {
+    let Some(program) = client::claude() else { return };
+    let mut world = World::start(wants_to_push()).await;
+    let file = world.folder().join("installed.json");
+    let file = file.to_str().unwrap();
+    world.done(&["claude", "install", "--settings", file, "--yes"]).await;
+    let mut command = claude(&world, &program, MODEL);
+    command.args(["--settings", file]);
+    let output = ended(command).await;
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(result(&output)["result"], "All is done that I may do.", "{}", told(&output));
+    let witnesses = world.events("witness").await;
+    assert_eq!(witnesses.len(), 1, "{}", told(&output));
+    let reported = world.events("intent").await.iter().any(|event| {
+        let intent = &event["record"]["intent"];
+        intent["plane"] == "hook" && intent["resource_id"] == "SessionStart"
+    });
+    assert!(reported, "command hooks tell of SessionStart, HTTP hooks do not");
+    assert!(world.events("alert").await.is_empty());
+
+    // The gateway goes away; a model that is elsewhere asks for a harmless call.
+    let gateway = world.server().gateway;
+    assert!(world.end("TERM").await.success());
+    let mut command = bare(&world, &program, "pvs_none", world.upstream.base_url());
+    command
+        .args(["--settings", file])
+        .env("PROVOST_HOOK_URL", format!("http://{gateway}/hook"));
+    let asked = world.upstream.requests().len();
+    let output = ended(command).await;
+    assert_eq!(
+        world.upstream.requests().len(),
+        asked,
+        "the prompt was blocked: {}",
+        told(&output)
+    );
 }
