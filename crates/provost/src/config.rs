@@ -4,6 +4,7 @@
 //! them, and this file makes the types the rest of the program takes.
 
 mod keys;
+mod mcp;
 mod pages;
 mod settings;
 
@@ -16,6 +17,7 @@ use std::{
 
 use secrecy::SecretString;
 
+pub(crate) use mcp::McpServer;
 pub(crate) use pages::{commented_file, reference};
 pub(crate) use settings::Fault;
 
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) master_file: PathBuf,
     /// The model API.
     pub(crate) llm: Llm,
+    /// The MCP servers.
+    pub(crate) mcp: Vec<McpServer>,
     /// How long sessions may last.
     pub(crate) session: Session,
     /// What one client may ask of the gateway.
@@ -259,6 +263,7 @@ impl Reader<'_> {
             store: self.store()?,
             master_file: master.unwrap_or_else(|| self.data.master_key()),
             llm: self.llm()?,
+            mcp: self.mcp(),
             session,
             limits: self.limits()?,
             bodies: Bodies {
@@ -306,6 +311,15 @@ impl Reader<'_> {
             head_timeout: self.seconds(&keys::LLM_HEAD)?,
             ca_file: self.file(&keys::LLM_CA),
         })
+    }
+
+    fn mcp(&self) -> Vec<McpServer> {
+        let within = |path: PathBuf| self.data.path().join(path);
+        let server = |server: &McpServer| McpServer {
+            ca_file: server.ca_file.clone().map(within),
+            ..server.clone()
+        };
+        self.settings.mcp.iter().map(server).collect()
     }
 
     fn limits(&self) -> Result<Limits, Problem> {

@@ -9,11 +9,10 @@ use std::{io, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use nix::unistd::Uid;
 use provost_admin::{ControlSocket, serve_unix};
-use provost_gateway::{
-    EgressLimits, Governed, HttpServer, Limits, Tls, TlsFiles, Upstream,
-};
+use provost_gateway::{EgressLimits, Governed, HttpServer, Limits, Tls, TlsFiles, Upstream};
 use provost_hook::HookPlane;
 use provost_llm::{LlmPlane, LlmService};
+use provost_mcp::{McpPlane, Server};
 use provost_pipeline::Purpose;
 use provost_secrets::SecretName;
 use tokio::{
@@ -24,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app::Core,
-    config::Config,
+    config::{Config, McpServer},
     data_dir::DataDir,
     printer::Printer,
     run_file::RunFile,
@@ -35,6 +34,9 @@ use planes::Planes;
 
 /// How often the files of the certificate are looked at.
 const TLS_LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long an MCP server may say nothing in an answer. Ours: tools work, and streams of
+/// notifications rest.
+const MCP_SILENCE_MAX: Duration = Duration::from_secs(3600);
 /// Largest body of a control request. Unit: bytes.
 const CONTROL_BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -150,6 +152,7 @@ fn planes(core: &Core, config: &Config) -> Result<Planes> {
     Ok(Planes {
         llm: LlmService::new(pipeline(), llm(core, config)?),
         hook: Governed { pipeline: pipeline(), plane: HookPlane },
+        mcp: Governed { pipeline: pipeline(), plane: mcp(core, config)? },
     })
 }
 
@@ -163,11 +166,34 @@ fn llm(core: &Core, config: &Config) -> Result<LlmPlane> {
     let base = llm.upstream.parse().context("llm.upstream")?;
     let upstream =
         Upstream::new(base, llm.ca_file.as_deref(), limits).context("llm.ca_file")?;
-    let secret: SecretName = llm.secret.parse().context("llm.secret")?;
+    let secret = secret(core, &llm.secret).context("llm.secret")?;
+    Ok(LlmPlane::new(upstream, Arc::clone(&core.vault), secret))
+}
+
+fn mcp(core: &Core, config: &Config) -> Result<McpPlane> {
+    let server = |server: &McpServer| -> Result<Server> {
+        let limits =
+            EgressLimits { body_idle_timeout: MCP_SILENCE_MAX, ..EgressLimits::default() };
+        let authorities = server.ca_file.as_deref();
+        let secret = server.secret.as_deref().map(|name| secret(core, name)).transpose()?;
+        let built = Server::over_http(server.name.clone(), &server.url, authorities, limits)?;
+        Ok(built.with_secret(secret).with_arguments(server.arguments.clone()))
+    };
+    let servers = config
+        .mcp
+        .iter()
+        .map(|one| server(one).with_context(|| format!("mcp.servers.{}", one.name)))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(McpPlane::new(servers, Arc::clone(&core.vault)))
+}
+
+/// The name of a credential, which may be stored later.
+fn secret(core: &Core, name: &str) -> Result<SecretName> {
+    let secret: SecretName = name.parse()?;
     if !core.vault.holds(&secret) {
         tracing::warn!(%secret, "no such credential is stored yet: provost secret set {secret}");
     }
-    Ok(LlmPlane::new(upstream, Arc::clone(&core.vault), secret))
+    Ok(secret)
 }
 
 fn limits(config: &Config) -> Limits {

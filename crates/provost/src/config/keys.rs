@@ -22,6 +22,8 @@ pub(crate) enum Shape {
     Word(&'static [&'static str]),
     /// Any text that is not empty.
     Text,
+    /// A list of such texts.
+    Texts,
 }
 
 /// One key.
@@ -170,6 +172,7 @@ impl Shape {
             Self::Url => "an http or https URL without a user or password in it".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Text => "a text that is not empty".to_owned(),
+            Self::Texts => "a list of texts that are not empty".to_owned(),
         }
     }
 
@@ -179,7 +182,7 @@ impl Shape {
             Self::Address => value.parse::<std::net::SocketAddr>().is_ok(),
             Self::Switch => matches!(value, "true" | "false"),
             Self::Number(range) => value.parse().is_ok_and(|number| range.contains(&number)),
-            Self::File | Self::Text => !value.trim().is_empty(),
+            Self::File | Self::Text | Self::Texts => !value.trim().is_empty(),
             Self::Url => is_plain_url(value),
             Self::Word(words) => words.contains(&value),
         }

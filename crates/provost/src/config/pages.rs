@@ -1,6 +1,9 @@
 //! What is written from the table of keys: the commented `provost.toml`, the reference page.
 
-use super::keys::{ALL, Key, SECTIONS, Shape};
+use super::{
+    keys::{ALL, Key, SECTIONS, Shape},
+    mcp,
+};
 
 /// Longest line of a comment. Unit: characters.
 const COMMENT_CHARS_MAX: usize = 88;
@@ -21,8 +24,19 @@ pub(crate) fn commented_file() -> String {
             page.push_str(&format!("# {name} = {}\n", literal(key)));
         }
     }
+    page.push_str(MCP_EXAMPLE);
     page
 }
+
+/// How a server is written, for there is none by default.
+const MCP_EXAMPLE: &str = "
+# MCP servers that agents reach at /mcp/NAME of the gateway, one table for each.
+#
+#     [mcp.servers.github]
+#     url = \"https://api.githubcopilot.com/mcp/\"
+#     secret = \"github\"               # provost secret set github
+#     arguments = [\"owner\", \"repo\"]   # policies may look at these
+";
 
 /// `docs/reference/configuration.md`.
 pub(crate) fn reference() -> String {
@@ -48,6 +62,16 @@ pub(crate) fn reference() -> String {
             ));
         }
     }
+    page.push_str(
+        "\n## `[mcp.servers.NAME]`\n\nAn MCP server that agents reach at `/mcp/NAME` of the \
+         gateway; one table for each. NAME is 1 to 64 lower-case letters, digits and `-`. Not \
+         from the environment. See the [guide](../guides/mcp.md).\n\n\
+         | key | takes | meaning |\n| --- | --- | --- |\n",
+    );
+    for mcp::ServerKey { path, takes, meaning, .. } in mcp::KEYS {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        page.push_str(&format!("| `{name}` | {takes} | {meaning} |\n"));
+    }
     page
 }
 
@@ -60,7 +84,12 @@ fn literal(key: &Key) -> String {
     let value = key.default.unwrap_or_default();
     match key.shape {
         Shape::Switch | Shape::Number(_) => value.to_owned(),
-        Shape::Address | Shape::File | Shape::Url | Shape::Word(_) | Shape::Text => {
+        Shape::Address
+        | Shape::File
+        | Shape::Url
+        | Shape::Word(_)
+        | Shape::Text
+        | Shape::Texts => {
             format!("{value:?}")
         }
     }

@@ -15,7 +15,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::keys::{self, Key, Shape};
+use super::{
+    keys::{self, Key, Shape},
+    mcp::{self, McpServer},
+};
 
 /// Where a value was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +84,11 @@ pub(crate) enum Problem {
         /// What it takes.
         shape: Shape,
     },
+    /// A server's name that is none.
+    #[error(
+        "`{0}` is no name of an MCP server: use 1 to 64 lower-case letters, digits and `-`"
+    )]
+    ServerName(String),
     /// Two keys that have to agree do not.
     #[error("{0}")]
     Together(&'static str),
@@ -94,6 +102,8 @@ fn suggested(like: Option<&str>) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     given: BTreeMap<&'static str, (String, Origin)>,
+    /// The MCP servers, in the order of their names.
+    pub(crate) mcp: Vec<McpServer>,
 }
 
 impl Settings {
@@ -122,6 +132,10 @@ impl Settings {
                 faults.push(Fault { origin: at(name.span()), problem });
                 continue;
             };
+            if section == "mcp" {
+                self.mcp = mcp::read(keys, at, faults);
+                continue;
+            }
             if !known {
                 let like = closest(section, keys::SECTIONS.iter().map(|(name, _)| *name));
                 let problem = Problem::Section { name: section.to_owned(), like };
@@ -214,7 +228,10 @@ fn closest_key(path: &str) -> Option<&'static str> {
 }
 
 /// The known word closest to `given`, when it is close enough to be a slip.
-fn closest(given: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+pub(super) fn closest(
+    given: &str,
+    known: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
     known
         .map(|word| (strsim::jaro_winkler(given, word), word))
         .filter(|(likeness, _)| *likeness > 0.85)

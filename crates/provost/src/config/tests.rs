@@ -150,3 +150,41 @@ fn the_reference_page_is_up_to_date() {
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(committed == reference(), "run `cargo xtask docs`");
 }
+
+#[test]
+fn mcp_servers_are_tables_under_names_of_ones_own() {
+    let text = "[mcp.servers.github]\nurl = \"https://h/mcp/\"\nsecret = \"gh\"\n\
+                arguments = [\"owner\", \"repo\"]\n[mcp.servers.a-1]\nurl = \"http://h\"\n\
+                ca_file = \"ca.pem\"\n";
+    let config_of = config(text, &[]).unwrap();
+    let [one, github] = config_of.mcp.as_slice() else { panic!("two servers") };
+    assert_eq!((one.name.as_str(), one.url.as_str()), ("a-1", "http://h"));
+    assert_eq!(one.ca_file.as_deref(), Some(Path::new("/d/ca.pem")));
+    assert_eq!((one.secret.as_deref(), one.arguments.len()), (None, 0));
+    assert_eq!((github.secret.as_deref(), github.url.as_str()), (Some("gh"), "https://h/mcp/"));
+    assert_eq!(github.arguments, ["owner", "repo"]);
+    for (text, want) in [
+        (
+            "[mcp.servers.GitHub]\nurl = \"http://h\"",
+            "1: `GitHub` is no name of an MCP server: use 1 to 64 lower-case letters, digits and `-`",
+        ),
+        ("[mcp.servers.a]\n", "1: an MCP server needs its `url`"),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\nsecrt = \"x\"",
+            "3: there is no key `mcp.servers.NAME.secrt`; did you mean `secret`?",
+        ),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\narguments = \"x\"",
+            "3: `mcp.servers.NAME.arguments` has to be a list of texts that are not empty",
+        ),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\narguments = [\"\"]",
+            "3: `mcp.servers.NAME.arguments` has to be a list of texts that are not empty",
+        ),
+        ("[mcp]\nurl = 1", "2: there is no key `mcp.url`"),
+        ("[mcp.server.a]", "1: there is no section `mcp.server`; did you mean `mcp.servers`?"),
+    ] {
+        let got = config(text, &[]).map(|_| ()).unwrap_err();
+        assert_eq!(got, format!("provost.toml:{want}"), "text = {text:?}");
+    }
+}

@@ -4,6 +4,7 @@ use http::request;
 use provost_gateway::{Governed, HttpAsk, HttpFrame, Serve};
 use provost_hook::HookPlane;
 use provost_llm::LlmService;
+use provost_mcp::McpPlane;
 use provost_pipeline::{Malformed, Reply};
 
 /// Every plane that is spoken over HTTP.
@@ -11,19 +12,25 @@ use provost_pipeline::{Malformed, Reply};
 pub(super) struct Planes {
     pub(super) llm: LlmService,
     pub(super) hook: Governed<HookPlane>,
+    pub(super) mcp: Governed<McpPlane>,
 }
 
 /// Which plane a path belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     Hook,
+    Mcp,
     /// The model's, and whatever belongs to nobody: it says what there is.
     Llm,
 }
 
 impl Route {
     fn of(path: &str) -> Self {
-        if path == provost_hook::PATH { Self::Hook } else { Self::Llm }
+        match path {
+            provost_hook::PATH => Self::Hook,
+            _ if path.starts_with(provost_mcp::PATH) => Self::Mcp,
+            _ => Self::Llm,
+        }
     }
 }
 
@@ -31,6 +38,7 @@ impl Serve for Planes {
     async fn run(&self, ask: HttpAsk, reply: Reply<HttpFrame>) {
         match Route::of(ask.parts.uri.path()) {
             Route::Hook => self.hook.run(ask, reply).await,
+            Route::Mcp => self.mcp.run(ask, reply).await,
             Route::Llm => self.llm.run(ask, reply).await,
         }
     }
@@ -38,6 +46,7 @@ impl Serve for Planes {
     async fn refuse(&self, head: request::Parts, malformed: Malformed) -> HttpFrame {
         match Route::of(head.uri.path()) {
             Route::Hook => self.hook.refuse(head, malformed).await,
+            Route::Mcp => self.mcp.refuse(head, malformed).await,
             Route::Llm => self.llm.refuse(head, malformed).await,
         }
     }
@@ -56,6 +65,9 @@ mod tests {
         for (path, want) in [
             ("/hook", Route::Hook),
             ("/hook/", Route::Llm),
+            ("/mcp/github", Route::Mcp),
+            ("/mcp/", Route::Mcp),
+            ("/mcp", Route::Llm),
             ("/v1/messages", Route::Llm),
             ("/", Route::Llm),
         ] {

@@ -1,0 +1,150 @@
+//! `[mcp.servers.NAME]`: tables under names of the operator's own, and therefore not in
+//! [`super::keys`].
+
+use std::{collections::BTreeMap, ops::Range, path::PathBuf};
+
+use provost_mcp::ServerName;
+use toml::{Spanned, de::DeValue};
+
+use super::{
+    keys::Shape,
+    settings::{Fault, Origin, Problem, closest},
+};
+
+/// One server that agents reach at `/mcp/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct McpServer {
+    /// Its name.
+    pub(crate) name: ServerName,
+    /// Where it is.
+    pub(crate) url: String,
+    /// Name of the stored credential it is asked with.
+    pub(crate) secret: Option<String>,
+    /// Certificates to trust for it beside the public ones.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Names of the arguments that policy may see.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// A key of such a table.
+pub(super) struct ServerKey {
+    /// `mcp.servers.NAME.key`.
+    pub(super) path: &'static str,
+    shape: Shape,
+    /// What its value may be, in words.
+    pub(super) takes: &'static str,
+    /// What it does, in sentences.
+    pub(super) meaning: &'static str,
+}
+
+const URL: &str = "mcp.servers.NAME.url";
+const SECRET: &str = "mcp.servers.NAME.secret";
+const CA_FILE: &str = "mcp.servers.NAME.ca_file";
+const ARGUMENTS: &str = "mcp.servers.NAME.arguments";
+
+/// Every key of such a table.
+pub(super) const KEYS: &[ServerKey] = &[
+    ServerKey {
+        path: URL,
+        shape: Shape::Url,
+        takes: "an http or https URL without a user or password in it",
+        meaning: "The server's address, exactly. Has to be there.",
+    },
+    ServerKey {
+        path: SECRET,
+        shape: Shape::Text,
+        takes: "a text that is not empty",
+        meaning: "Name of the stored credential it is called with, as `Authorization: Bearer`; \
+                  see `provost secret set`. By default none.",
+    },
+    ServerKey {
+        path: CA_FILE,
+        shape: Shape::File,
+        takes: "the path of a file",
+        meaning: "Certificates to trust for it beside the public ones, PEM.",
+    },
+    ServerKey {
+        path: ARGUMENTS,
+        shape: Shape::Texts,
+        takes: "a list of texts",
+        meaning: "Arguments of its tools that policies may look at, as \
+                  `context.arguments.getTag(\"…\")`. The ledger keeps their values. By default \
+                  none.",
+    },
+];
+
+/// Reads the section `mcp`; faults are added to `faults`.
+pub(super) fn read<'a>(
+    section: impl IntoIterator<Item = (Spanned<std::borrow::Cow<'a, str>>, Spanned<DeValue<'a>>)>,
+    at: impl Fn(Range<usize>) -> Origin,
+    faults: &mut Vec<Fault>,
+) -> Vec<McpServer> {
+    let mut servers = Vec::new();
+    for (key, value) in section {
+        let place = at(key.span());
+        let name = format!("mcp.{}", key.get_ref());
+        let DeValue::Table(tables) = value.into_inner() else {
+            faults.push(Fault { origin: place, problem: Problem::Key { name, like: None } });
+            continue;
+        };
+        if name != "mcp.servers" {
+            let like = Some("mcp.servers");
+            faults.push(Fault { origin: place, problem: Problem::Section { name, like } });
+            continue;
+        }
+        for (name, table) in tables {
+            let place = at(name.span());
+            match server(name.get_ref(), table.into_inner(), &at, faults) {
+                Ok(server) => servers.push(server),
+                Err(problem) => faults.push(Fault { origin: place, problem }),
+            }
+        }
+    }
+    servers
+}
+
+fn server(
+    name: &str,
+    table: DeValue<'_>,
+    at: impl Fn(Range<usize>) -> Origin,
+    faults: &mut Vec<Fault>,
+) -> Result<McpServer, Problem> {
+    let name: ServerName = name.parse().map_err(|_| Problem::ServerName(name.to_owned()))?;
+    let DeValue::Table(table) = table else {
+        return Err(Problem::Key { name: format!("mcp.servers.{name}"), like: None });
+    };
+    let mut given: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    for (key, value) in table {
+        match take(key.get_ref(), value.get_ref()) {
+            Ok((path, texts)) => drop(given.insert(path, texts)),
+            Err(problem) => faults.push(Fault { origin: at(key.span()), problem }),
+        }
+    }
+    let mut one = |path: &str| given.remove(path).and_then(|texts| texts.into_iter().next());
+    let (url, secret, ca_file) = (one(URL), one(SECRET), one(CA_FILE));
+    let url = url.ok_or(Problem::Together("an MCP server needs its `url`"))?;
+    let arguments = given.remove(ARGUMENTS).unwrap_or_default();
+    Ok(McpServer { name, url, secret, ca_file: ca_file.map(PathBuf::from), arguments })
+}
+
+/// The key that `name` is, and its value.
+fn take(name: &str, value: &DeValue<'_>) -> Result<(&'static str, Vec<String>), Problem> {
+    let own = |key: &ServerKey| key.path.rsplit('.').next().unwrap_or_default();
+    let Some(key) = KEYS.iter().find(|key| own(key) == name) else {
+        let like = closest(name, KEYS.iter().map(own));
+        return Err(Problem::Key { name: format!("mcp.servers.NAME.{name}"), like });
+    };
+    let refused = || Problem::Value { key: key.path, shape: key.shape.clone() };
+    let text = |value: &DeValue<'_>| {
+        let text = value.as_str().filter(|text| key.shape.accepts(text));
+        text.map(str::to_owned).ok_or_else(refused)
+    };
+    let texts = match (&key.shape, value) {
+        (Shape::Texts, DeValue::Array(items)) => {
+            items.iter().map(|item| text(item.get_ref())).collect::<Result<_, _>>()?
+        }
+        (Shape::Texts, _) => return Err(refused()),
+        (_, value) => vec![text(value)?],
+    };
+    Ok((key.path, texts))
+}
