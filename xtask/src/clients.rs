@@ -13,6 +13,8 @@ use crate::step;
 const CLAUDE_CODE: &str = "@anthropic-ai/claude-code@2.1.330";
 /// Source: as above.
 const ANTHROPIC_PYTHON: &str = "anthropic==2.12.0";
+/// Source: as above.
+const MCP_PYTHON: &str = "mcp==2.3.0";
 /// The package of [`CLAUDE_CODE`] that holds the program itself.
 const CLAUDE_PROGRAM: &str =
     "target/clients/node_modules/@anthropic-ai/claude-code-linux-x64/claude";
@@ -40,9 +42,11 @@ pub(crate) fn run() -> Result<ExitCode> {
 pub(crate) fn install() -> Result<Vec<Missing>> {
     fs::create_dir_all("target/clients").context("cannot make target/clients")?;
     let mut missing = Vec::new();
-    for (client, installed) in
-        [("Claude Code", claude_code()), ("Anthropic Python SDK", anthropic_python())]
-    {
+    for (client, installed) in [
+        ("Claude Code", claude_code()),
+        ("Anthropic Python SDK", anthropic_python()),
+        ("MCP Python SDK", mcp_python()),
+    ] {
         if let Err(error) = installed {
             missing.push(Missing { client, reason: format!("{error:#}") });
         }
@@ -76,6 +80,19 @@ fn anthropic_python() -> Result<()> {
     let runs = step::works(&mut step::program(PYTHON, &["-c", "import anthropic"]));
     anyhow::ensure!(runs, "{ANTHROPIC_PYTHON} was installed but cannot be imported");
     remember("target/clients/anthropic.version", ANTHROPIC_PYTHON)
+}
+
+/// Into the environment that [`anthropic_python`] made.
+fn mcp_python() -> Result<()> {
+    if is_version("target/clients/mcp.version", MCP_PYTHON, PYTHON) {
+        return Ok(());
+    }
+    let pip = ["-m", "pip", "install", "--quiet", MCP_PYTHON];
+    let installed = step::passes(&mut step::program(PYTHON, &pip))?;
+    anyhow::ensure!(installed, "pip could not install {MCP_PYTHON}");
+    let runs = step::works(&mut step::program(PYTHON, &["-c", "import mcp, uvicorn"]));
+    anyhow::ensure!(runs, "{MCP_PYTHON} was installed but cannot be imported");
+    remember("target/clients/mcp.version", MCP_PYTHON)
 }
 
 /// True when `program` is there, and was put there at `version`.

@@ -155,6 +155,10 @@ pub(crate) fn granted(
         (quiet, inherited(quiet).unwrap_or_else(|| "1".to_owned())),
         // Claude Code sends even loopback requests through a proxy it is given.
         ("NO_PROXY", extended(inherited("NO_PROXY"), &host)),
+        // For the configuration of MCP servers, in which Claude Code puts nothing where
+        // ANTHROPIC_AUTH_TOKEN is named (measured, 2.1.330).
+        ("PROVOST_CREDENTIAL", grant.credential.expose_secret().to_owned()),
+        ("PROVOST_GATEWAY", grant.gateway.clone()),
         ("PROVOST_SESSION", grant.session.clone()),
         ("no_proxy", extended(inherited("no_proxy"), &host)),
     ]
@@ -234,6 +238,8 @@ mod tests {
                 "ANTHROPIC_BASE_URL=http://127.0.0.1:8484",
                 "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
                 "NO_PROXY=example.com,127.0.0.1",
+                "PROVOST_CREDENTIAL=pvs_1",
+                "PROVOST_GATEWAY=http://127.0.0.1:8484",
                 "PROVOST_SESSION=ses_1",
                 "no_proxy=127.0.0.1",
             ]

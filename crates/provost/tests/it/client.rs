@@ -18,6 +18,12 @@ pub(crate) fn python() -> Option<PathBuf> {
     found("the Anthropic Python SDK", installed("venv/bin/python"))
 }
 
+/// A Python that can import `mcp`, or the reason there is none.
+pub(crate) fn python_mcp() -> Option<PathBuf> {
+    found("the MCP Python SDK", installed("mcp.version"))?;
+    Some(installed("venv/bin/python"))
+}
+
 fn found(client: &str, path: PathBuf) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);

@@ -23,11 +23,13 @@ mod faults;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
-mod hooks;
-#[cfg(test)]
 mod hook_command;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod job_control;
+#[cfg(test)]
+mod mcp;
 #[cfg(test)]
 mod mcp_tools;
 #[cfg(test)]

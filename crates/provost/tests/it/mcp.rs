@@ -1,0 +1,253 @@
+//! MCP through the gateway: the Python SDK as server and as client, and stock Claude Code.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use http::StatusCode;
+use provost_scripted::{Block, Message, Play, Script, Step};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use crate::{
+    claude_code::{ended, result},
+    client,
+    world::{AGENT, MODEL, World, told},
+};
+
+/// What agents of the project may do with the server, and what not.
+const POLICY: &str = r#"
+@id("finance.fake")
+permit (principal in Provost::Project::"finance", action in Mcp::Action::"all", resource)
+when { resource == Mcp::Server::"fake" || (resource has server && resource.server == "fake") };
+
+@id("finance.fake-tools")
+permit (
+    principal in Provost::Project::"finance",
+    action == Tool::Action::"call",
+    resource is Tool::Tool
+)
+when { resource.name like "mcp__fake__*" };
+
+@id("no-push") @reason("open a pull request instead")
+forbid (principal, action == Mcp::Action::"call", resource == Mcp::Tool::"fake/push")
+when { context.arguments.hasTag("repo") };
+
+@id("no-drop")
+forbid (principal, action == Mcp::Action::"call", resource == Mcp::Tool::"fake/drop");
+
+@id("acme-only")
+forbid (principal, action == Mcp::Action::"call", resource)
+when {
+    context.arguments.hasTag("repo") && !(context.arguments.getTag("repo") like "acme/*")
+};
+"#;
+
+/// How the server answers.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Json,
+    Stream,
+}
+
+/// A server made with the SDK, behind an installation that knows it as `fake`.
+struct Served {
+    world: World,
+    _server: Child,
+    notes: PathBuf,
+}
+
+impl Served {
+    async fn start(script: Script, form: Form) -> Option<Self> {
+        let python = client::python_mcp()?;
+        let mut world = World::install(script).await;
+        let notes = world.folder().join("notes");
+        let form = match form {
+            Form::Json => "json",
+            Form::Stream => "stream",
+        };
+        let mut server = Command::new(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_server.py"))
+            .arg(form)
+            .arg(&notes)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let port = tokio::time::timeout(Duration::from_secs(60), lines.next_line());
+        let port = port.await.expect("the server listens").unwrap().expect("a port");
+        let config = world.data().join("provost.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let table = format!(
+            "{text}\n[mcp.servers.fake]\nurl = \"http://127.0.0.1:{port}/mcp\"\n\
+             arguments = [\"repo\"]\n"
+        );
+        std::fs::write(config, table).unwrap();
+        std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+        world.serve().await;
+        Some(Self { world, _server: server, notes })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/mcp/fake", self.world.server().gateway)
+    }
+
+    /// What tools were really run.
+    fn notes(&self) -> String {
+        std::fs::read_to_string(&self.notes).unwrap_or_default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_calls_what_policy_lets_it_in_both_eras() {
+    for form in [Form::Json, Form::Stream] {
+        let Some(served) = Served::start(Script::default(), form).await else { return };
+        let (_, token) = served.world.session().await;
+        for mode in ["legacy", "auto", "2026-07-28"] {
+            let mut client = Command::new(client::python_mcp().unwrap());
+            client
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_client.py"))
+                .args([&served.url(), &token, mode])
+                .kill_on_drop(true);
+            let output = tokio::time::timeout(Duration::from_secs(100), client.output());
+            let output = output.await.expect("the client ends").unwrap();
+            assert!(output.status.success(), "{form:?} {mode}: {}", told(&output));
+            let said = String::from_utf8(output.stdout).unwrap();
+            for want in [
+                // `drop` could not be called in any way; `push` could, without `repo`.
+                "tools: push read slow\n",
+                "read: acme/site holds a page\n",
+                "slow: done at last\n",
+                "push: MCPError: ",
+                "open a pull request instead",
+                "acme-only",
+                "The tool \"read\" does not take these arguments: at `/`, ",
+                "[Provost: `provost audit show act_",
+                "done\n",
+            ] {
+                assert!(said.contains(want), "{form:?} {mode}: no {want:?} in\n{said}");
+            }
+            if matches!(form, Form::Stream) {
+                assert!(said.contains("slow: progress 1.0"), "{said}");
+            }
+        }
+        assert_eq!(served.notes(), "read acme/site\nslow acme/site\n".repeat(3), "{form:?}");
+        let mut world = served.world;
+        world.concluded().await;
+        assert!(world.end("TERM").await.success());
+        world.done(&["audit", "verify"]).await;
+    }
+}
+
+/// A model that pushes over MCP, reads when it may not, and says what it read.
+fn wants_to_push() -> Script {
+    Script::new(|seen| {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
+        let messages = body["messages"].as_array().cloned().unwrap_or_default();
+        let new = messages.iter().rev().take_while(|message| message["role"] != "assistant");
+        let mut blocks = new.filter_map(|message| message["content"].as_array()).flatten();
+        let result = blocks.find(|block| block["type"] == "tool_result");
+        let call = |id: &str, name: &str| Block::ToolUse {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            input: json!({"repo": "acme/site"}),
+        };
+        let text = |text: &str| vec![Block::Text { text: text.to_owned() }];
+        let blocks = match result {
+            _ if !offered => text("A title"),
+            None => vec![call("toolu_push", "mcp__fake__push")],
+            Some(result) if result["tool_use_id"] == "toolu_push" => {
+                vec![call("toolu_read", "mcp__fake__read")]
+            }
+            Some(_) => text("I have read it."),
+        };
+        let waits = blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
+        let stop_reason = if waits { "tool_use" } else { "end_turn" };
+        let id = format!("msg_{}", seen.order);
+        let message = Message { id, blocks, stop_reason, ..Message::text(MODEL, "") };
+        match body["stream"] == true {
+            true => Play::stream(message.events().into_iter().map(Step::Send)),
+            false => Play::json(StatusCode::OK, message.json()),
+        }
+    })
+}
+
+/// Claude Code under `provost run`, with the server in its configuration.
+fn claude(served: &Served) -> Option<Command> {
+    let program = client::claude()?;
+    let home = served.world.folder().join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    let config = json!({"mcpServers": {"fake": {"type": "http",
+        "url": "${PROVOST_GATEWAY}/mcp/fake",
+        "headers": {"Authorization": "Bearer ${PROVOST_CREDENTIAL}"}}}});
+    let file = home.join("mcp.json");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let run = ["run", "--agent", AGENT, "--", program.to_str().unwrap()];
+    let mut command = served.world.command(&run);
+    command
+        .args(["-p", "Push it.", "--model", MODEL, "--output-format", "json"])
+        .args(["--strict-mcp-config", "--mcp-config", file.to_str().unwrap()])
+        .args(["--allowedTools", "mcp__fake__push,mcp__fake__read"])
+        .env("HOME", &home)
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .current_dir(&home)
+        .kill_on_drop(true);
+    Some(command)
+}
+
+/// The results of tools that the model read.
+fn told_to_model(world: &World) -> Vec<String> {
+    let body_of = |seen: &provost_scripted::Seen| -> Value {
+        serde_json::from_slice(&seen.body).unwrap_or_default()
+    };
+    let results_in = |body: Value| {
+        let messages = body["messages"].as_array().cloned().unwrap_or_default();
+        let blocks =
+            messages.iter().filter_map(|message| message["content"].as_array()).flatten();
+        let results = blocks.filter(|block| block["type"] == "tool_result");
+        results.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let results =
+        world.upstream.requests().iter().map(body_of).map(results_in).collect::<Vec<_>>();
+    results.into_iter().max_by_key(Vec::len).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claude_code_reads_why_a_call_is_denied_and_goes_on() {
+    for form in [Form::Json, Form::Stream] {
+        let Some(served) = Served::start(wants_to_push(), form).await else { return };
+        let Some(command) = claude(&served) else { return };
+        let output = ended(command).await;
+        assert!(output.status.success(), "{}", told(&output));
+        assert_eq!(result(&output)["result"], "I have read it.", "{}", told(&output));
+        let told = told_to_model(&served.world);
+        assert_eq!(served.notes(), "read acme/site\n", "{form:?}: {told:#?}");
+
+        // The model read our words, and what the other tool gave.
+        assert!(told[0].contains("open a pull request instead"), "{told:#?}");
+        assert!(told[1].contains("acme/site holds a page"), "{told:#?}");
+
+        let refusals = served.world.events("refusal").await;
+        let refused = refusals
+            .iter()
+            .map(|event| &event["record"]["refusal"])
+            .find(|refused| refused["intent"]["plane"] == "mcp")
+            .unwrap();
+        assert_eq!(refused["intent"]["resource_id"], "fake/push", "{refused}");
+        assert_eq!(refused["intent"]["correlation"]["tool_use"], "toolu_push");
+        assert_eq!(refused["intent"]["decision"]["policies"], json!(["no-push"]));
+
+        // The call on the wire is the one that the model asked for.
+        let witnesses = served.world.events("witness").await;
+        let on_the_wire = |event: &Value| event["record"]["witness"]["plane"] == "mcp";
+        assert!(witnesses.iter().any(on_the_wire), "{witnesses:?}");
+        let alerts = served.world.events("alert").await;
+        assert!(alerts.is_empty(), "{alerts:?}");
+        let mut world = served.world;
+        assert!(world.end("TERM").await.success());
+        world.done(&["audit", "verify"]).await;
+    }
+}

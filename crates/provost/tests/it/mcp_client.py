@@ -1,0 +1,39 @@
+"""What a program does with the SDK: lists tools, calls them, and prints what it hears."""
+
+import asyncio
+import sys
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+url, token, mode = sys.argv[1:]
+
+
+async def call(client: Client, name: str, **arguments: object) -> None:
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        print(f"{name}: progress {progress}")
+
+    try:
+        result = await client.call_tool(name, arguments, progress_callback=on_progress)
+        print(f"{name}: {result.content[0].text}")
+    except Exception as error:
+        print(f"{name}: {type(error).__name__}: {error}")
+
+
+async def main() -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(headers=headers) as http:
+        transport = streamable_http_client(url, http_client=http)
+        async with Client(transport, mode=mode) as client:
+            tools = await client.list_tools()
+            print("tools:", *sorted(tool.name for tool in tools.tools))
+            await call(client, "read", repo="acme/site")
+            await call(client, "slow", repo="acme/site")
+            await call(client, "push", repo="acme/site")
+            await call(client, "read", repo="evil/site")
+            await call(client, "read")
+            print("done")
+
+
+asyncio.run(main())
