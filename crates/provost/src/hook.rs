@@ -1,10 +1,10 @@
 //! `provost hook`: Claude Code's hooks as a command that fails closed.
 //!
 //! Claude Code runs a tool whenever a hook answers anything but "no": a gateway that is down, a
-//! page of HTML, a timeout and a crash are all "yes" to it. This command is in between. It posts
-//! the hook to the gateway, and whatever is not plainly Provost's answer it turns into the one
-//! exit code that refuses. It opens no data directory and reads no configuration: each would be
-//! another thing that can fail.
+//! page of HTML, a timeout and a crash are all "yes" to it. This command is in between. It
+//! posts the hook to the gateway, and whatever is not plainly Provost's answer it turns into
+//! the one exit code that refuses. It opens no data directory and reads no configuration: each
+//! would be another thing that can fail.
 
 mod answer;
 

@@ -1,8 +1,8 @@
 //! `provost claude doctor`: what Claude Code's hooks hold, seen in runs of Claude Code itself.
 //!
-//! A scripted model asks for a command that leaves a file, while the gateway is down. A check is
-//! `enforced` only if our hook's own words were seen as the reason why nothing ran: something
-//! else that refused proves nothing about hooks.
+//! A scripted model asks for a command that leaves a file, while the gateway is down. A check
+//! is `enforced` only if our hook's own words were seen as the reason why nothing ran:
+//! something else that refused proves nothing about hooks.
 
 mod rehearsal;
 
@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use rehearsal::{Gateway, Rehearsal, Seen};
+use rehearsal::{Gateway, Project, Rehearsal, Seen};
 
 /// What is examined.
 #[derive(Debug)]
@@ -58,9 +58,9 @@ const NEVER_ENFORCED: &[&str] = &[
     "what is started by other programs than Claude Code, or by Claude Code of another user or \
      in another container",
     "whoever is root, or may write the settings or this program: they can take the hooks out",
-    "who answers: a project's own settings may set PROVOST_HOOK_URL, unless the managed \
-     settings do (install --managed --hook-url); what the gateway refuses in the model's stream \
-     holds all the same",
+    "who answers, unless the managed settings say it (install --managed --hook-url): the \
+     user's own settings and --settings may set PROVOST_HOOK_URL; what the gateway refuses in \
+     the model's stream holds all the same",
 ];
 
 /// The managed settings of this machine.
@@ -101,8 +101,8 @@ struct Trial {
 }
 
 const INSTALL: &str = "put the hooks in: provost claude install";
-const MANAGE: &str = "a user's hooks can be switched off; put them into the managed settings: sudo provost claude \
-     install --managed";
+const MANAGE: &str =
+    "these can be switched off or led away; instead: sudo provost claude install --managed";
 const LOOK: &str = "run it yourself with these settings, and look at what Claude Code says";
 
 /// Runs Claude Code through every trial; `say` is told what is being done.
@@ -135,30 +135,29 @@ pub(crate) async fn examine(patient: &Patient, say: impl Fn(&str)) -> Result<Rep
     })
 }
 
-fn trials() -> [Trial; 5] {
-    let lost = |arguments| Rehearsal { gateway: Gateway::LostAtTool, arguments, project: None };
+fn trials() -> [Trial; 6] {
+    let run = |gateway, arguments, project| Rehearsal { gateway, arguments, project };
+    let tool = |name, arguments, project| Trial {
+        name,
+        rehearsal: run(Gateway::LostAtTool, arguments, project),
+        is_prompt: false,
+    };
+    let prompt = |name, project| Trial {
+        name,
+        rehearsal: run(Gateway::Down, &[], project),
+        is_prompt: true,
+    };
     [
-        Trial {
-            name: "a prompt is refused while the gateway is down",
-            rehearsal: Rehearsal { gateway: Gateway::Down, arguments: &[], project: None },
-            is_prompt: true,
-        },
-        Trial {
-            name: "a tool call is refused when the gateway is lost",
-            rehearsal: lost(&[]),
-            is_prompt: false,
-        },
-        Trial {
-            name: "the same with --dangerously-skip-permissions",
-            rehearsal: lost(&["--dangerously-skip-permissions"]),
-            is_prompt: false,
-        },
-        Trial { name: "the same with --bare", rehearsal: lost(&["--bare"]), is_prompt: false },
-        Trial {
-            name: "the same with disableAllHooks in the project's settings",
-            rehearsal: Rehearsal { project: Some(r#"{"disableAllHooks":true}"#), ..lost(&[]) },
-            is_prompt: false,
-        },
+        prompt("a prompt is refused while the gateway is down", Project::Plain),
+        prompt("the same where a project's settings name another gateway", Project::LeadsAway),
+        tool("a tool call is refused when the gateway is lost", &[], Project::Plain),
+        tool(
+            "the same with --dangerously-skip-permissions",
+            &["--dangerously-skip-permissions"],
+            Project::Plain,
+        ),
+        tool("the same with --bare", &["--bare"], Project::Plain),
+        tool("the same with disableAllHooks in the project's settings", &[], Project::HooksOff),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! What Provost adds to Claude Code's settings, and how exactly that is taken out again.
 //!
-//! Pure: from JSON values to JSON values. What was there before is kept in a [`Record`], so that
-//! taking out gives back the same value, keys in the same order. Whatever somebody changed
+//! Pure: from JSON values to JSON values. What was there before is kept in a [`Record`], so
+//! that taking out gives back the same value, keys in the same order. Whatever somebody changed
 //! meanwhile stays as they left it.
 
 use std::path::Path;

@@ -15,7 +15,8 @@ use crate::{
     exit::{Exit, Misuse},
 };
 
-/// Where settings are that users cannot change. Source: Claude Code's documentation, "Settings".
+/// Where settings are that users cannot change. Source: Claude Code's documentation,
+/// "Settings".
 const MANAGED: &str = "/etc/claude-code/managed-settings.json";
 
 /// Claude Code's hooks: put in, taken out, and proved
@@ -28,16 +29,18 @@ pub(crate) enum Claude {
 
 /// Puts hooks into Claude Code's settings that ask Provost and refuse without an answer
 ///
-/// Shows the change first and asks. What else is in the file stays, and what was there before is
-/// kept in a file beside it, so that `uninstall` gives it back. A user's hooks are switched off by
-/// `--bare` and by `disableAllHooks`; managed ones are not. Prove it with `provost claude doctor`.
+/// Shows the change first and asks. What else is in the file stays, and what was there before
+/// is kept in a file beside it, so that `uninstall` gives it back. A user's hooks are switched
+/// off by `--bare` and by `disableAllHooks`; managed ones are not. Prove it with `provost
+/// claude doctor`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 With --managed, hooks other than managed ones are switched off, and so is
 --dangerously-skip-permissions. Whoever is root can take all of it out.
 
-Without --hook-url, a project's own settings can set PROVOST_HOOK_URL, and so who answers. With
-it, `provost claude doctor` cannot stand in for the gateway, and says that it could not tell.
+Without --hook-url, the user's own settings and --settings can set PROVOST_HOOK_URL, and so
+who answers. With it, `provost claude doctor` cannot stand in for the gateway, and says that it
+could not tell.
 
 Exit codes: 0 done, or nothing to change; 1 failed, and nothing was changed; 2 not confirmed.
 
@@ -52,7 +55,7 @@ pub(crate) struct Install {
     /// The gateway that Claude Code may not be talked out of
     #[arg(long, value_name = "URL", requires = "managed")]
     gateway: Option<String>,
-    /// Where hooks are answered, so that no project's settings can name another place
+    /// Where hooks are answered, so that no other settings can name another place
     #[arg(long, value_name = "URL", requires = "managed")]
     hook_url: Option<String>,
 }
@@ -95,11 +98,11 @@ struct Place {
 /// model or the real gateway. Every line tells what was seen in this run, and nothing else.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The settings in force are those of this user (a copy, in a fresh home) and those managed on this
-machine, with whatever other hooks and scripts they name; with --settings that file in the user's
-place.
+The settings in force are those of this user (a copy, in a fresh home) and those managed on
+this machine, with whatever other hooks and scripts they name; with --settings that file in the
+user's place.
 
-Exit codes: 0 all is enforced; 1 something is not, or could not be told; 2 no `claude` was found.
+Exit codes: 0 all is enforced; 1 something is not, or could not be told; 2 there is no `claude`.
 
 Examples:
   provost claude doctor

@@ -11,8 +11,8 @@ use crate::{exit::Exit, hook};
 ///
 /// Claude Code calls it; `provost claude install` tells it to. The hook comes on standard input
 /// and is posted to the gateway with the session's credential. Where the gateway answers, its
-/// answer is printed. Where it does not, or not in a form that Claude Code takes as it is meant,
-/// what has not happened yet is refused.
+/// answer is printed. Where it does not, or not in a form that Claude Code takes as it is
+/// meant, what has not happened yet is refused.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 The gateway is PROVOST_HOOK_URL, or else ANTHROPIC_BASE_URL and `/hook`; the credential is
@@ -28,8 +28,8 @@ Examples:
   provost hook < hook.json
   provost hook --timeout-s 8 --ca-file /etc/ssl/provost.pem")]
 pub(crate) struct Hook {
-    /// The longest it may take in all; below the hook's own timeout, for a hook that runs out of
-    /// time does not refuse
+    /// The longest it may take in all; below the hook's own timeout, for a hook that runs out
+    /// of time does not refuse
     #[arg(
         long,
         value_name = "SECONDS",

@@ -15,7 +15,7 @@ use nix::{
     unistd::Pid,
 };
 use provost_scripted::{Play, Script, Scripted, Seen as Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{Patient, Settings};
@@ -41,8 +41,18 @@ pub(super) struct Rehearsal {
     pub(super) gateway: Gateway,
     /// What Claude Code is told beside what it always is.
     pub(super) arguments: &'static [&'static str],
-    /// The project's settings.
-    pub(super) project: Option<&'static str>,
+    pub(super) project: Project,
+}
+
+/// What the project's own settings say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Project {
+    /// Nothing.
+    Plain,
+    /// That there are to be no hooks.
+    HooksOff,
+    /// That hooks are to ask somebody else, who lets prompts by.
+    LeadsAway,
 }
 
 /// When the gateway is not there.
@@ -78,9 +88,9 @@ pub(super) async fn version(patient: &Patient) -> Result<String> {
 }
 
 impl Rehearsal {
-    /// Whether a user's hooks can be off in it.
+    /// Whether a user's hooks can be off in it, or ask somebody else.
     pub(super) fn can_switch_hooks_off(&self) -> bool {
-        self.project.is_some() || self.arguments.contains(&"--bare")
+        self.project != Project::Plain || self.arguments.contains(&"--bare")
     }
 
     /// Runs Claude Code to its end.
@@ -95,14 +105,18 @@ impl Rehearsal {
             let copy = home.join(".claude/settings.json");
             fs::copy(settings, copy).context("cannot copy the user's settings")?;
         }
-        if let Some(settings) = self.project {
-            fs::write(project.join(".claude/settings.json"), settings)?;
-        }
         let script = Script::conversation([format!("touch {MARKER}")]).unless(hooks);
         let model = Scripted::start(script).await.context("cannot listen on loopback")?;
+        let other = format!("{}/hook", model.base_url());
+        let settings = match self.project {
+            Project::Plain => json!({}),
+            Project::HooksOff => json!({ "disableAllHooks": true }),
+            Project::LeadsAway => json!({ "env": { "PROVOST_HOOK_URL": other } }),
+        };
+        fs::write(project.join(".claude/settings.json"), settings.to_string())?;
         let hook_url = match self.gateway {
             Gateway::Down => format!("http://{}/hook", closed_port()?),
-            Gateway::LostAtTool => format!("{}/hook", model.base_url()),
+            Gateway::LostAtTool => other,
         };
         let mut command = clean(patient, &home);
         command
