@@ -31,7 +31,7 @@ const METHOD_NOT_FOUND: i32 = -32_601;
 /// Likewise.
 pub(crate) const INVALID_PARAMS: i32 = -32_602;
 /// A header says something else than the body. Source: MCP 2026-07-28, "Standard headers".
-const HEADER_MISMATCH: i32 = -32_020;
+pub(crate) const HEADER_MISMATCH: i32 = -32_020;
 /// Policy says no. Ours, as those below: -32000 to -32019 are free for that.
 pub(crate) const DENIED: i32 = -32_010;
 /// The server gave no answer, or none that can be passed on.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use http::StatusCode;
 use jsonschema::PatternOptions;
 use provost_gateway::{UpstreamBody, sse::Events};
 use provost_pipeline::{Pin, PinnedTool};
@@ -13,9 +14,9 @@ use super::{
 };
 use crate::{
     classify::any_call,
-    refuse::{DENIED, INVALID_PARAMS, NO_ANSWER, Told},
+    refuse::{DENIED, HEADER_MISMATCH, INVALID_PARAMS, NO_ANSWER, Told},
     wire::{
-        head::Form,
+        head::{self, Form},
         json,
         jsonrpc::{self, Answer, Id, Message, Params},
         tools::ToolList,
@@ -85,6 +86,13 @@ impl Exchange<'_> {
             return Err(NoAnswer::told(Told::no(DENIED, message)));
         }
         let arguments = params.raw("arguments").unwrap_or_else(|| "{}".to_owned());
+        let repeated = head::repeated(&self.headers).map_err(|error| error.to_string());
+        repeated
+            .and_then(|repeated| check_repeated(&definition, &arguments, &repeated))
+            .map_err(|why| {
+                let told = Told::no(HEADER_MISMATCH, why);
+                NoAnswer::told(Told { status: StatusCode::BAD_REQUEST, ..told })
+            })?;
         check_arguments(&definition, &arguments).map_err(|why| {
             let message = format!("The tool {name:?} does not take these arguments: {why}.");
             NoAnswer::told(Told::no(INVALID_PARAMS, message))
@@ -185,6 +193,39 @@ fn found(bytes: &[u8], id: &Id) -> Option<String> {
     }
 }
 
+/// Whether headers say what the arguments say that they repeat: a server may act on either.
+/// Source: MCP 2026-07-28, "Custom headers from tool parameters".
+fn check_repeated(
+    definition: &[u8],
+    arguments: &str,
+    repeated: &[(String, String)],
+) -> Result<(), String> {
+    if repeated.is_empty() {
+        return Ok(());
+    }
+    let definition: Value = serde_json::from_slice(definition).unwrap_or_default();
+    let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+    let properties = definition.pointer("/inputSchema/properties").and_then(Value::as_object);
+    for (header, value) in repeated {
+        let is_named = |property: &Value| {
+            let name = property.get("x-mcp-header").and_then(Value::as_str);
+            name.is_some_and(|name| name.eq_ignore_ascii_case(header))
+        };
+        let argument = properties
+            .and_then(|properties| properties.iter().find(|(_, property)| is_named(property)))
+            .and_then(|(key, _)| arguments.get(key));
+        let said = match argument {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
+            Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => None,
+        };
+        if said.as_ref() != Some(value) {
+            return Err(format!("`mcp-param-{header}` does not say what the arguments say"));
+        }
+    }
+    Ok(())
+}
+
 /// Whether `arguments` are what the tool's schema asks for.
 fn check_arguments(definition: &[u8], arguments: &str) -> Result<(), String> {
     let odd = || "its definition cannot be read".to_owned();
@@ -209,7 +250,7 @@ fn check_arguments(definition: &[u8], arguments: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_arguments, meta};
+    use super::{check_arguments, check_repeated, meta};
     use crate::wire::jsonrpc::{Message, read_asked};
 
     #[test]
@@ -246,6 +287,28 @@ mod tests {
             assert!(!got.unwrap_or_default().contains("secret"), "values are not repeated");
         }
         assert_eq!(check_arguments(br#"{"name":"t"}"#, r#"{"a":1}"#), Ok(()));
+    }
+
+    #[test]
+    fn headers_say_what_the_arguments_say() {
+        let definition = br#"{"inputSchema":{"properties":{
+            "region":{"type":"string","x-mcp-header":"Region"},
+            "n":{"type":"integer","x-mcp-header":"Count"},"other":{"type":"string"}}}}"#;
+        let arguments = r#"{"region":"eu","n":5,"other":"x"}"#;
+        for (header, value, want) in [
+            ("region", "eu", true),
+            ("count", "5", true),
+            ("region", "us", false),
+            ("region", "EU", false),
+            ("other", "x", false), // nobody said that it is repeated
+        ] {
+            let repeated = [(header.to_owned(), value.to_owned())];
+            let got = check_repeated(definition, arguments, &repeated).is_ok();
+            assert_eq!(got, want, "{header}: {value}");
+        }
+        assert_eq!(check_repeated(definition, "{}", &[]), Ok(()));
+        let absent = [("region".to_owned(), "eu".to_owned())];
+        assert!(check_repeated(definition, "{}", &absent).is_err());
     }
 
     #[test]

@@ -132,6 +132,23 @@ impl Head {
     }
 }
 
+/// What the headers repeat of a call's arguments: names in lower case, and values.
+///
+/// # Errors
+///
+/// [`HeadError::Value`].
+pub(crate) fn repeated(headers: &HeaderMap) -> Result<Vec<(String, String)>, HeadError> {
+    let named = |name: &HeaderName| name.as_str().strip_prefix(PARAM_PREFIX).map(str::to_owned);
+    headers
+        .keys()
+        .filter_map(|name| Some((name, named(name)?)))
+        .map(|(name, short)| {
+            let value = one(headers, name).ok().flatten().and_then(|value| plain(&value));
+            Ok((short, value.ok_or_else(|| HeadError::Value(name.clone()))?))
+        })
+        .collect()
+}
+
 /// What `Mcp-Name` repeats of a message. Source: MCP 2026-07-28, "Standard headers".
 fn named(method: &str, params: &Params) -> Option<String> {
     match method {

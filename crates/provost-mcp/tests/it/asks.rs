@@ -76,14 +76,18 @@ async fn what_a_result_asks_for_is_decided_as_well() {
                 asks.then(|| fake.answer(&message["id"], &result))
             });
             let world = World::open(script, CAREFUL).await;
-            let call = json!({"name": "read", "arguments": {}});
+            let meta = json!({"claudecode/toolUseId": "toolu_1"});
+            let call = json!({"name": "read", "arguments": {}, "_meta": meta});
             let got = world.ask(modern("tools/call", Some("read"), &call)).await;
             if want {
                 assert_eq!(got.message()["result"]["requestState"], "s", "{form:?}");
-                let again = json!({"name": "read", "arguments": {},
+                let again = json!({"name": "read", "arguments": {}, "_meta": meta,
                     "inputResponses": {"k": {"action": "accept"}}, "requestState": "s"});
                 let got = world.ask(modern("tools/call", Some("read"), &again)).await;
                 assert_eq!(got.message()["result"]["content"][0]["text"], "done");
+                let recorded = world.recorded().await;
+                let alerts = recorded.iter().filter(|line| line.starts_with("alert"));
+                assert_eq!(alerts.count(), 0, "one call, made in two rounds: {recorded:?}");
             } else {
                 let error = got.error();
                 assert!(error.starts_with("7 -32010 ") && error.contains(method), "{error}");

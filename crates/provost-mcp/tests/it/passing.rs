@@ -87,6 +87,11 @@ async fn the_era_without_sessions() {
     let got = world.ask(modern("tools/call", Some("push"), &call)).await;
     assert_eq!(got.status(), StatusCode::BAD_REQUEST);
     assert!(got.error().starts_with("null -32020 `mcp-name`"), "{}", got.error());
+    let mut other = modern("tools/call", Some("read"), &json!({"name": "read"}));
+    other.headers_mut().insert("mcp-param-repo", "evil/site".parse().unwrap());
+    let got = world.ask(other).await;
+    assert_eq!(got.status(), StatusCode::BAD_REQUEST);
+    assert!(got.error().starts_with("7 -32020 `mcp-param-repo`"), "{}", got.error());
     let got = world.ask(modern("tools/evil", None, &json!({}))).await;
     assert_eq!(got.status(), StatusCode::NOT_FOUND);
     assert!(got.error().starts_with("7 -32601 "), "{}", got.error());

@@ -187,11 +187,11 @@ impl World {
                 Record::Admin(admin) if admin.verb.starts_with("mcp.") => {
                     lines.push(format!("{} {}", admin.verb, admin.subject));
                 }
+                Record::Alert(alert) => lines.push(format!("alert {}", alert.rule)),
                 Record::Admin(_)
                 | Record::Session(_)
                 | Record::Server(_)
-                | Record::Witness(_)
-                | Record::Alert(_) => {}
+                | Record::Witness(_) => {}
             }
         }
         lines
@@ -230,7 +230,7 @@ pub(crate) fn post(message: &Value, session: Option<&str>) -> Request<Bytes> {
 /// A message of the era without sessions.
 pub(crate) fn modern(method: &str, name: Option<&str>, params: &Value) -> Request<Bytes> {
     let mut params = params.clone();
-    params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
     let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
     let mut request = post(&message, None);
     let headers = request.headers_mut();
