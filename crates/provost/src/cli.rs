@@ -9,6 +9,7 @@ mod env;
 mod hook;
 mod human;
 mod init;
+mod mcp;
 mod period;
 mod policy;
 mod project;
@@ -151,6 +152,7 @@ enum Command {
     #[command(subcommand)]
     Audit(audit::Audit),
     Replay(replay::Replay),
+    Mcp(mcp::Mcp),
     #[command(subcommand)]
     Policy(policy::Policy),
     Demo(demo::Demo),
@@ -168,6 +170,12 @@ pub(crate) fn run(cli: Cli) -> Exit {
         return hook::run(asked, cli.global.ca_file);
     }
     let printer = Printer::new(cli.global.output);
+    if let Command::Mcp(asked) = &cli.command
+        && let Some(server) = asked.bridged()
+    {
+        // On an agent's machine, where nothing is kept.
+        return ended(mcp::bridge(server, cli.global.ca_file, printer), printer);
+    }
     let dispatched = invocation(cli.global, printer).and_then(|invocation| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.context("cannot start the runtime")?;
@@ -177,7 +185,11 @@ pub(crate) fn run(cli: Cli) -> Exit {
             done
         })
     });
-    dispatched.unwrap_or_else(|error| {
+    ended(dispatched, printer)
+}
+
+fn ended(done: Result<Exit>, printer: Printer) -> Exit {
+    done.unwrap_or_else(|error| {
         if is_reader_gone(&error) {
             return Exit::Done; // as in `provost audit tail | head`
         }
@@ -206,6 +218,7 @@ async fn dispatch(command: Command, invocation: &Invocation) -> Result<Exit> {
         Command::Human(asked) => human::run(asked, invocation).await,
         Command::Audit(asked) => audit::run(asked, invocation).await,
         Command::Replay(asked) => replay::run(asked, invocation).await,
+        Command::Mcp(asked) => mcp::run(asked, invocation).await,
         Command::Policy(asked) => policy::run(asked, invocation).await,
         Command::Demo(asked) => demo::run(asked, invocation).await,
         Command::DemoAgent(asked) => demo::agent(asked, invocation).await,

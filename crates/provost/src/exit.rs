@@ -1,8 +1,8 @@
 //! What the program's exit code means.
 
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
-use crate::{client::ClientError, config::ConfigError};
+use crate::{bridge::BridgeError, client::ClientError, config::ConfigError};
 
 /// A command that cannot be carried out as it was given.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,10 @@ impl Exit {
 
     /// The exit that an error amounts to.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        if error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Misuse>()) {
+        let is_misuse = |cause: &(dyn Error + 'static)| {
+            cause.is::<ConfigError>() || cause.is::<Misuse>() || cause.is::<BridgeError>()
+        };
+        if error.chain().any(is_misuse) {
             return Self::Usage;
         }
         match error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()) {

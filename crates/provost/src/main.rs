@@ -4,6 +4,7 @@
 //! `provost-gateway`, `Pipeline::run` in `provost-pipeline`, and the gateway of the plane.
 
 mod app;
+mod bridge;
 mod claude;
 mod cli;
 mod client;

@@ -1,31 +1,66 @@
-//! `provost mcp`: the tools of MCP servers, and a person's yes to what changed.
+//! `provost mcp`: a client's way to MCP servers; their tools, and a person's yes to what changed.
 //!
 //! Everything a server says is hostile: to the model, to the terminal, and to the person who
 //! is to find out what it does. So what cannot be seen is written out.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use provost_api::{AcceptMcpTool, List, McpTool, McpToolDefinitions, McpToolQuery};
+use provost_mcp::ServerName;
 use provost_types::Digest;
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::Invocation;
+use super::{Invocation, variable};
 use crate::{
+    bridge,
     client::{percent_encoded, with_query},
-    exit::Exit,
-    printer::Table,
+    exit::{Exit, Misuse},
+    printer::{Printer, Table},
 };
 
 /// Longest search for the shortest difference; after that any difference will do. Ours: a
 /// hostile server could make it take hours.
 const SEARCH_MAX: Duration = Duration::from_secs(2);
 
-/// MCP servers' tools: what each server says they do, held where that changed
+/// MCP servers: a stdio client's way to one, and what each says its tools do
+///
+/// With a SERVER it is an MCP server over stdio to whoever starts it: each message goes to
+/// Provost's gateway as `/mcp/SERVER`, and what comes back is a line on standard output. For
+/// clients that speak MCP over HTTP the gateway's own address is the shorter way.
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    override_usage = "provost mcp [OPTIONS] <SERVER>\n       provost mcp [OPTIONS] <COMMAND>",
+    after_long_help = "\
+The gateway is PROVOST_MCP_URL, or else `/mcp` at PROVOST_GATEWAY or ANTHROPIC_BASE_URL; the
+credential is PROVOST_CREDENTIAL, or else ANTHROPIC_AUTH_TOKEN. `provost run` sets all but the
+first. A client that gives its servers an environment of their own must pass PROVOST_GATEWAY
+and PROVOST_CREDENTIAL on. No proxy is used.
+
+Exit codes, of `provost mcp SERVER`:
+  0  the client ended it
+  2  it is not said where the gateway is, or what to call it with
+  4  the gateway could not be reached, not once
+
+Examples:
+  provost mcp github
+  provost mcp -- tools              # a server that is called like a command
+  .mcp.json: {\"mcpServers\": {\"github\": {\"command\": \"provost\", \"args\": [\"mcp\", \"github\"]}}}"
+)]
+pub(crate) struct Mcp {
+    /// The server to be a way to, as the configuration calls it
+    // Another id than the global `--server` has, which it would give its value to.
+    #[arg(id = "mcp_server", value_name = "SERVER")]
+    server: Option<ServerName>,
+    #[command(subcommand)]
+    asked: Option<Command>,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum Mcp {
+enum Command {
     Tools(Tools),
     Diff(Named),
     Accept(Accept),
@@ -79,12 +114,42 @@ pub(crate) struct Accept {
     digest: Digest,
 }
 
-/// Does one of them.
+impl Mcp {
+    /// The server that this is to be a way to, if it is.
+    pub(crate) fn bridged(&self) -> Option<&ServerName> {
+        if self.asked.is_none() { self.server.as_ref() } else { None }
+    }
+}
+
+/// Is a way to a server until the client is gone. Needs no data directory.
+pub(crate) fn bridge(
+    server: &ServerName,
+    ca_file: Option<PathBuf>,
+    printer: Printer,
+) -> Result<Exit> {
+    let below = |base: String| format!("{}/mcp", base.trim_end_matches('/'));
+    let gateway = || variable("PROVOST_GATEWAY").or_else(|| variable("ANTHROPIC_BASE_URL"));
+    // Some clients keep the second of each pair from the servers they start.
+    let credential =
+        variable("PROVOST_CREDENTIAL").or_else(|| variable("ANTHROPIC_AUTH_TOKEN"));
+    let asked = bridge::Asked {
+        server: server.clone(),
+        url: variable("PROVOST_MCP_URL").or_else(|| gateway().map(below)),
+        credential: credential.map(Into::into),
+        ca_file,
+    };
+    bridge::run(&asked, printer)
+}
+
+/// Does one of the commands.
 pub(crate) async fn run(asked: Mcp, invocation: &Invocation) -> Result<Exit> {
+    let (None, Some(asked)) = (asked.server, asked.asked) else {
+        return Err(Misuse("name either a server or a command: `provost mcp --help`").into());
+    };
     let client = invocation.client().await?;
     let printer = invocation.printer;
     match asked {
-        Mcp::Tools(Tools { server }) => {
+        Command::Tools(Tools { server }) => {
             let path = with_query("/v1/mcp/tools", &McpToolQuery { server });
             let tools: List<McpTool> = client.get(&path).await?;
             printer.answer(&tools, |tools| listed(&tools.items))?;
@@ -93,11 +158,11 @@ pub(crate) async fn run(asked: Mcp, invocation: &Invocation) -> Result<Exit> {
                 printer.note(&format!("see what changed in a held one: {command}"));
             }
         }
-        Mcp::Diff(named) => {
+        Command::Diff(named) => {
             let known: McpToolDefinitions = client.get(&named.path()).await?;
             printer.answer(&known, compared)?;
         }
-        Mcp::Accept(Accept { named, digest }) => {
+        Command::Accept(Accept { named, digest }) => {
             let accept = AcceptMcpTool { digest: digest.to_string() };
             let path = format!("{}/accept", named.path());
             let tool: McpTool = client.post(&path, &accept).await?;

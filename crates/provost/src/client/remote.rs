@@ -5,6 +5,7 @@ use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri::PathAndQuery};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -20,6 +21,9 @@ use super::{ClientError, collected};
 
 /// Longest wait for a connection. Unit: seconds.
 const CONNECT_WAIT_S_MAX: u64 = 10;
+/// How soon a silent connection is asked whether it still stands. Unit: seconds. Ours: an
+/// answer may be long in coming, but a server that is gone shall not be waited for.
+const ALIVE_EVERY_S: u64 = 60;
 
 /// A server named by its URL.
 #[derive(Debug)]
@@ -51,6 +55,7 @@ impl Remote {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_secs(CONNECT_WAIT_S_MAX)));
+        tcp.set_keepalive(Some(Duration::from_secs(ALIVE_EVERY_S)));
         let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
         Ok(Self { base, client: Client::builder(TokioExecutor::new()).build(connector) })
     }
@@ -72,15 +77,26 @@ impl Remote {
     /// The server could not be reached, or the connection broke.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> io::Result<Response<Bytes>> {
+        collected(self.open(request).await?).await
+    }
+
+    /// Sends a request; gives the answer's head, and its body as it comes.
+    ///
+    /// # Errors
+    ///
+    /// The server could not be reached, or the connection broke.
+    pub(crate) async fn open(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> io::Result<Response<Incoming>> {
         let mut target = self.base.clone().into_parts();
         target.path_and_query = Some(
             request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/")),
         );
         *request.uri_mut() = Uri::from_parts(target).map_err(io::Error::other)?;
-        let answer = self.client.request(request).await.map_err(io::Error::other)?;
-        collected(answer).await
+        self.client.request(request).await.map_err(io::Error::other)
     }
 }
 

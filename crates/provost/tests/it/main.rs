@@ -31,6 +31,8 @@ mod job_control;
 #[cfg(test)]
 mod mcp;
 #[cfg(test)]
+mod mcp_bridge;
+#[cfg(test)]
 mod mcp_tools;
 #[cfg(test)]
 mod operations;
