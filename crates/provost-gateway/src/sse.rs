@@ -65,11 +65,17 @@ pub struct TooLong {
 
 /// Splits a stream; same result however it is cut.
 ///
+/// What comes before the first ASCII byte of a stream is left out: the standard has one byte
+/// order mark skipped, readers skip none, one, or one that was decoded wrongly, and behind a
+/// mark that only the client skips an event would pass unread.
+///
 /// Source: HTML standard §9.2.6, "Interpreting an event stream".
 #[derive(Debug)]
 pub struct Events {
     event_bytes_max: usize,
     buffer: BytesMut,
+    /// Whether an ASCII byte has come.
+    begun: bool,
     /// Where the line begins that is not known to be whole. Unit: bytes.
     line: usize,
     /// How far that line was looked through. Unit: bytes.
@@ -86,7 +92,8 @@ impl Default for Events {
 impl Events {
     /// Nothing yet, of a stream whose events are at most so long.
     pub fn new(event_bytes_max: usize) -> Self {
-        Self { event_bytes_max, buffer: BytesMut::new(), line: 0, seen: 0, ended: false }
+        let (buffer, begun) = (BytesMut::new(), false);
+        Self { event_bytes_max, buffer, begun, line: 0, seen: 0, ended: false }
     }
 
     /// Takes the next bytes; fails if what is left of those before is an event too long to
@@ -100,6 +107,12 @@ impl Events {
         if self.buffer.len() > event_bytes_max {
             return Err(TooLong { event_bytes_max });
         }
+        let start = match self.begun {
+            true => Some(0),
+            false => bytes.iter().position(u8::is_ascii),
+        };
+        self.begun = start.is_some();
+        let bytes = start.and_then(|start| bytes.get(start..)).unwrap_or_default();
         self.buffer.extend_from_slice(bytes);
         Ok(())
     }

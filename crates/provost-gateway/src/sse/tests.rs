@@ -34,6 +34,24 @@ fn events_by_every_kind_of_line_end() {
 }
 
 #[test]
+fn what_only_some_readers_skip_at_the_start_is_left_out() {
+    for (text, want) in [
+        (&b"\xef\xbb\xbfdata: a\n\n"[..], &b"data: a\n\n"[..]),
+        (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\n", b"data: a\n\n"),
+        // A mark in UTF-8, read as Latin-1 and written in UTF-8 again.
+        ("\u{ef}\u{bb}\u{bf}data: a\n\n".as_bytes(), b"data: a\n\n"),
+        (b"\xef\xbb\xbf", b""),
+        // Later it is part of a line for every reader.
+        (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", b"data: a\n\n\xef\xbb\xbfdata: b\n\n"),
+    ] {
+        let got = split(&[text]);
+        assert_eq!(got.iter().flat_map(|(raw, _)| raw.clone()).collect::<Vec<_>>(), want);
+        assert_eq!(got.iter().filter(|(_, data)| data.is_some()).count(), want.len().min(1));
+        assert_eq!(got, split(&text.chunks(1).collect::<Vec<_>>()));
+    }
+}
+
+#[test]
 fn an_event_without_end_is_too_long() {
     let mut events = Events::default();
     let piece = vec![b'a'; EVENT_BYTES_MAX / 2 + 1];
