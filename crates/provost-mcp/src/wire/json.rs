@@ -1,4 +1,4 @@
-//! JSON read without changing a byte of it, and refused where two readers could read two things.
+//! JSON read without changing a byte of it, and refused where it could be read in two ways.
 //!
 //! Servers are written in languages whose readers take the first or the last of two equal keys,
 //! and some that fold case; what we decide on must not depend on which.
@@ -27,7 +27,7 @@ pub(crate) enum JsonError {
     /// A byte order mark comes first.
     #[error("it begins with a byte order mark: leave it out")]
     ByteOrderMark,
-    /// The JSON is broken, cut short, followed by something, nested too deep, or has a key twice.
+    /// It is broken, cut short, followed by something, nested too deep, or has a key twice.
     #[error("it is not JSON with one meaning: {0}")]
     Broken(String),
     /// It is JSON, but no object.
