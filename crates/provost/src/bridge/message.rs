@@ -74,6 +74,7 @@ impl MessageError {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
+    jsonrpc: Option<String>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     method: Option<String>,
@@ -165,16 +166,29 @@ pub(super) fn back<'a>(id: &Id, message: &'a [u8]) -> Back<'a> {
     let Ok(envelope) = serde_json::from_slice::<Envelope<'a>>(message) else {
         return Back::Other;
     };
-    let is_answer =
-        envelope.method.is_none() && (envelope.result.is_some() != envelope.error.is_some());
-    match envelope.id.and_then(Id::read) {
-        Some(of) if is_answer && of == *id => Back::Answer,
+    let is_answer = envelope.jsonrpc.as_deref() == Some("2.0")
+        && envelope.method.is_none()
+        && envelope.result.is_some() != envelope.error.is_some();
+    match (envelope.id.and_then(Id::read), envelope.error) {
+        (Some(of), _) if is_answer && of == *id => Back::Answer,
         // What refused it did not read it so far, or is a server that makes ids up.
-        _ if is_answer => {
-            envelope.error.map_or(Back::Other, |raw| Back::ErrorOfNone(raw.get()))
-        }
+        (_, Some(error)) if is_answer => Back::ErrorOfNone(error.get()),
         _ => Back::Other,
     }
+}
+
+/// The sentence of an error, if that is what a message is.
+pub(super) fn sentence(message: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        error: Error,
+    }
+    #[derive(Deserialize)]
+    struct Error {
+        message: String,
+    }
+    let answer: Answer = serde_json::from_slice(message).ok()?;
+    Some(answer.error.message)
 }
 
 /// The revision that the answer to an `initialize` settles.
@@ -265,19 +279,25 @@ mod tests {
 
     #[test]
     fn only_an_answer_to_the_request_is_its_answer() {
-        for (message, want) in [
-            (r#"{"id":"a","result":{}}"#, Back::Answer),
-            (r#"{"id":"\u0061","error":{"code":1}}"#, Back::Answer),
-            (r#"{"id":"b","result":{}}"#, Back::Other), // somebody else's
-            (r#"{"id":null,"error":{"code":1}}"#, Back::ErrorOfNone(r#"{"code":1}"#)),
-            (r#"{"error":{"code":1}}"#, Back::ErrorOfNone(r#"{"code":1}"#)),
-            (r#"{"id":"server-error","error":{}}"#, Back::ErrorOfNone("{}")),
-            (r#"{"id":"a","method":"ping"}"#, Back::Other),
-            (r#"{"id":"a","result":{},"error":{}}"#, Back::Other), // two readers
-            (r#"{"method":"notifications/progress"}"#, Back::Other),
-            ("[]", Back::Other),
+        for (members, want) in [
+            (r#""id":"a","result":{}"#, Back::Answer),
+            (r#""id":"\u0061","error":{"code":1}"#, Back::Answer),
+            (r#""id":"b","result":{}"#, Back::Other), // somebody else's
+            (r#""id":null,"error":{"code":1}"#, Back::ErrorOfNone(r#"{"code":1}"#)),
+            (r#""error":{"code":1}"#, Back::ErrorOfNone(r#"{"code":1}"#)),
+            (r#""id":"server-error","error":{}"#, Back::ErrorOfNone("{}")),
+            (r#""id":"a","method":"ping""#, Back::Other),
+            (r#""id":"a","result":{},"error":{}"#, Back::Other), // two readers
+            (r#""method":"notifications/progress""#, Back::Other),
         ] {
+            let message = format!(r#"{{"jsonrpc":"2.0",{members}}}"#);
             assert_eq!(back(&id("\"a\""), message.as_bytes()), want, "message = {message}");
+        }
+        for message in
+            [r#"{"id":"a","result":{}}"#, r#"{"type":"error","error":{"message":"x"}}"#, "[]"]
+        {
+            let got = back(&id("\"a\""), message.as_bytes());
+            assert_eq!(got, Back::Other, "no JSON-RPC: {message}");
         }
     }
 

@@ -220,11 +220,12 @@ impl Relay {
         status: StatusCode,
         body: &[u8],
     ) -> Result<(), CallError> {
-        let is_passed = self.pass(request, body).await;
-        match is_passed {
-            true => Ok(()),
-            false if status.is_success() => Err(CallError::NotUnderstood),
-            false => Err(CallError::Status { status }),
+        if self.pass(request, body).await {
+            Ok(())
+        } else if status.is_success() {
+            Err(CallError::NotUnderstood)
+        } else {
+            Err(CallError::Status { status })
         }
     }
 
@@ -262,19 +263,20 @@ impl Relay {
             let answer = self.gateway.send(Method::POST, headers, line).await?;
             let status = answer.status();
             if status.is_success() {
-                return Ok(());
+                return Ok(None);
             }
             let body = self.gateway.whole(answer).await?;
-            self.printer.note(&String::from_utf8_lossy(&body));
-            Err(CallError::Status { status })
+            message::sentence(&body).map(Some).ok_or(CallError::Status { status })
         };
         let told = timeout(Duration::from_secs(TAKEN_WAIT_S_MAX), telling).await;
-        let told = told.unwrap_or(Err(CallError::TimedOut));
-        if let Err(error) = &told {
-            let what = message.method().unwrap_or("answer");
-            self.printer.note(&format!("the client's {what} was not taken: {error}"));
-        }
-        told.is_ok()
+        let why = match told.unwrap_or(Err(CallError::TimedOut)) {
+            Ok(None) => return true,
+            Ok(Some(sentence)) => sentence,
+            Err(error) => error.to_string(),
+        };
+        let what = message.method().unwrap_or("answer");
+        self.printer.note(&format!("the client's {what} was not taken: {why}"));
+        false
     }
 
     /// Listens to what the server says of itself, where there is a session to say it in.
