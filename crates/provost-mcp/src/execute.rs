@@ -3,6 +3,7 @@
 //! While anything is waited for, two things end it at once: a stop of the permit, and the
 //! client's leaving. Either drops the server's answer, which cancels it there.
 
+mod body;
 mod passing;
 mod settle;
 mod tools;
@@ -11,14 +12,19 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use provost_gateway::{HttpAsk, HttpFrame, UpstreamBody};
+use provost_gateway::{HttpAsk, HttpFrame};
 use provost_pipeline::{Permit, Reply, Stop};
+use provost_secrets::SecretName;
 use provost_types::{Outcome, Status};
+use secrecy::SecretString;
 
+use self::body::Body;
 use crate::{
     McpPlane, Server,
     classify::{self, Asked, What},
+    programs::Asking,
     refuse::{self, INVALID_REQUEST, NO_ANSWER, Told},
+    server::Way,
     sessions::{Entered, Key},
     wire::{
         head::{self, Form},
@@ -105,7 +111,7 @@ struct Exchange<'a> {
 }
 
 /// An answer's head, how its body is to be read, and the body.
-type Answered = (Response<UpstreamBody>, Form);
+type Answered = (Response<Body>, Form);
 
 impl Exchange<'_> {
     async fn run(&self, reply: &mut Reply<HttpFrame>) -> Result<Outcome, Box<NoAnswer>> {
@@ -195,22 +201,52 @@ impl Exchange<'_> {
         (method, headers): (Method, HeaderMap),
         body: Bytes,
     ) -> Result<Answered, Box<NoAnswer>> {
-        let (action, secret) = (self.permit.action(), self.server.secret.as_ref());
-        let mut request = Request::new(body);
-        *request.headers_mut() = self.onward(&headers)?;
-        *request.method_mut() = method;
-        *request.uri_mut() = self.server.target.clone().into();
-        let answered = self.server.upstream.send(self.permit, request).await;
-        let response = answered.map_err(|error| {
-            tracing::warn!(%action, server = %self.server.name, %error, "server not reached");
-            NoAnswer::broken(&error)
-        })?;
+        match &self.server.way {
+            Way::Http { upstream, target, secret } => {
+                let mut request = Request::new(body);
+                *request.headers_mut() = self.onward(&headers, secret.as_ref())?;
+                *request.method_mut() = method;
+                *request.uri_mut() = target.clone().into();
+                let answered = upstream.send(self.permit, request).await;
+                let response = answered.map_err(|error| self.not_reached(&error))?;
+                self.judge(response.map(Body::Http), secret.as_ref())
+            }
+            Way::Program { program, secrets } => {
+                let secrets = secrets
+                    .iter()
+                    .map(|(variable, secret)| Ok((variable.clone(), self.lease(secret)?)));
+                let asking = Asking {
+                    server: &self.server.name,
+                    program,
+                    secrets: secrets.collect::<Result<_, Box<NoAnswer>>>()?,
+                    method,
+                    headers: &headers,
+                    body,
+                };
+                let answered = self.plane.programs.send(self.permit, asking).await;
+                let response = answered.map_err(|error| self.not_reached(&error))?;
+                self.judge(response.map(Body::Program), None)
+            }
+        }
+    }
+
+    fn not_reached(&self, error: &impl Display) -> Box<NoAnswer> {
+        let (action, server) = (self.permit.action(), &self.server.name);
+        tracing::warn!(%action, %server, %error, "server not reached");
+        NoAnswer::broken(error)
+    }
+
+    fn judge(
+        &self,
+        response: Response<Body>,
+        secret: Option<&SecretName>,
+    ) -> Result<Answered, Box<NoAnswer>> {
         match head::judge(response.status(), response.headers(), secret) {
             Ok(form) => Ok((response, form)),
             Err(unfit) => {
+                let (action, server) = (self.permit.action(), &self.server.name);
                 let status = response.status();
-                tracing::error!(%action, server = %self.server.name, %status, %unfit,
-                    "answer withheld");
+                tracing::error!(%action, %server, %status, %unfit, "answer withheld");
                 let mut no_answer = NoAnswer::broken(&unfit);
                 no_answer.outcome.code = Some(status.as_u16());
                 Err(no_answer)
@@ -219,22 +255,33 @@ impl Exchange<'_> {
     }
 
     /// The headers that go to the server, under our own credential.
-    fn onward(&self, headers: &HeaderMap) -> Result<HeaderMap, Box<NoAnswer>> {
-        let action = self.permit.action();
-        let Some(secret) = &self.server.secret else {
+    fn onward(
+        &self,
+        headers: &HeaderMap,
+        secret: Option<&SecretName>,
+    ) -> Result<HeaderMap, Box<NoAnswer>> {
+        let Some(secret) = secret else {
             return head::onward(headers, None).ok_or_else(|| NoAnswer::broken(&"headers"));
         };
-        let lease = self.plane.vault.lease(self.permit, secret).map_err(|error| {
-            tracing::error!(%action, %error, "no upstream credential");
-            NoAnswer::broken(&format_args!("Provost cannot ask the MCP server: {error}"))
-        })?;
-        head::onward(headers, Some(lease.expose())).ok_or_else(|| {
+        let key = self.lease(secret)?;
+        head::onward(headers, Some(&key)).ok_or_else(|| {
+            let action = self.permit.action();
             tracing::error!(%action, %secret, "credential does not fit a header");
             NoAnswer::broken(&format_args!(
                 "Provost's own credential is none; the operator must run \
                  `provost secret set {secret}`"
             ))
         })
+    }
+
+    /// What is stored under this name, for this action.
+    fn lease(&self, secret: &SecretName) -> Result<SecretString, Box<NoAnswer>> {
+        let lease = self.plane.vault.lease(self.permit, secret).map_err(|error| {
+            let action = self.permit.action();
+            tracing::error!(%action, %error, "no upstream credential");
+            NoAnswer::broken(&format_args!("Provost cannot ask the MCP server: {error}"))
+        })?;
+        Ok(lease.expose().clone())
     }
 
     /// Sends a message of our own in the client's session, `method` if it is a request.

@@ -9,6 +9,7 @@
 
 mod classify;
 mod execute;
+mod programs;
 mod refuse;
 mod server;
 mod sessions;
@@ -26,6 +27,7 @@ use provost_secrets::Vault;
 use provost_types::{Action, Outcome, Status};
 
 use classify::{Asked, AskedError};
+pub use programs::Programs;
 pub use server::{Server, ServerError, ServerName, ServerNameError};
 use sessions::Sessions;
 
@@ -38,14 +40,20 @@ pub struct McpPlane {
     servers: Arc<BTreeMap<String, Server>>,
     vault: Arc<Vault>,
     sessions: Sessions,
+    programs: Programs,
 }
 
 impl McpPlane {
-    /// The plane in front of `servers`, asked with credentials from `vault`.
-    pub fn new(servers: impl IntoIterator<Item = Server>, vault: Arc<Vault>) -> Self {
+    /// The plane in front of `servers`, asked with credentials from `vault`. Those that are
+    /// programs run among `programs`.
+    pub fn new(
+        servers: impl IntoIterator<Item = Server>,
+        vault: Arc<Vault>,
+        programs: Programs,
+    ) -> Self {
         let named = |server: Server| (server.name.to_string(), server);
         let servers = Arc::new(servers.into_iter().map(named).collect());
-        Self { servers, vault, sessions: Sessions::default() }
+        Self { servers, vault, sessions: Sessions::default(), programs }
     }
 
     /// The server that a request is for.

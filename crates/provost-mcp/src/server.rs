@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, str::FromStr};
 
 use http::{Uri, uri::PathAndQuery};
-use provost_gateway::{BaseUrlError, EgressLimits, EgressSetupError, Upstream};
+use provost_gateway::{BaseUrlError, EgressLimits, EgressSetupError, Upstream, child::Program};
 use provost_secrets::SecretName;
 
 /// Longest name of a server. Unit: bytes. Ours: it is a part of tool names, which are short.
@@ -46,13 +46,28 @@ impl FromStr for ServerName {
 #[derive(Clone, Debug)]
 pub struct Server {
     pub(crate) name: ServerName,
-    pub(crate) upstream: Upstream,
-    /// Its path.
-    pub(crate) target: PathAndQuery,
-    /// The credential it is asked with, if it wants one.
-    pub(crate) secret: Option<SecretName>,
+    pub(crate) way: Way,
     /// The arguments of calls that policy may see, by name.
     pub(crate) arguments: Vec<String>,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// Over HTTP.
+    Http {
+        upstream: Upstream,
+        /// Its path.
+        target: PathAndQuery,
+        /// The credential it is asked with, if it wants one.
+        secret: Option<SecretName>,
+    },
+    /// It is a program, and is started.
+    Program {
+        program: Box<Program>,
+        /// Variables of its environment whose values are credentials.
+        secrets: Vec<(String, SecretName)>,
+    },
 }
 
 /// A server that cannot be set up.
@@ -67,7 +82,8 @@ pub enum ServerError {
 }
 
 impl Server {
-    /// A server that is reached over HTTP at exactly `url`. Trusts the authorities in the PEM
+    /// A server that is reached over HTTP at exactly `url`, with the credential stored as
+    /// `secret`. Trusts the authorities in the PEM
     /// file `authorities` besides the public ones.
     ///
     /// # Errors
@@ -76,20 +92,26 @@ impl Server {
     pub fn over_http(
         name: ServerName,
         url: &str,
-        authorities: Option<&Path>,
-        limits: EgressLimits,
+        secret: Option<SecretName>,
+        (authorities, limits): (Option<&Path>, EgressLimits),
     ) -> Result<Self, ServerError> {
         let target = url.parse::<Uri>().ok().and_then(|uri| uri.path_and_query().cloned());
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let origin = url.strip_suffix(target.as_str()).unwrap_or(url);
         let upstream = Upstream::new(origin.parse()?, authorities, limits)?;
-        Ok(Self { name, upstream, target, secret: None, arguments: Vec::new() })
+        let way = Way::Http { upstream, target, secret };
+        Ok(Self { name, way, arguments: Vec::new() })
     }
 
-    /// Asks it with the credential stored under this name.
-    #[must_use]
-    pub fn with_secret(self, secret: Option<SecretName>) -> Self {
-        Self { secret, ..self }
+    /// A server that is a program: each of a client's sessions starts one. `secrets` are
+    /// variables of its environment, and the credentials that are their values.
+    pub fn as_program(
+        name: ServerName,
+        program: Program,
+        secrets: Vec<(String, SecretName)>,
+    ) -> Self {
+        let way = Way::Program { program: Box::new(program), secrets };
+        Self { name, way, arguments: Vec::new() }
     }
 
     /// Lets policy see these arguments of calls.
@@ -109,7 +131,7 @@ impl Server {
     /// A server that nobody reaches.
     pub(crate) fn named(name: &str, arguments: &[&str]) -> Self {
         let name = name.parse().unwrap();
-        Self::over_http(name, "http://127.0.0.1:9/mcp", None, EgressLimits::default())
+        Self::over_http(name, "http://127.0.0.1:9/mcp", None, (None, EgressLimits::default()))
             .unwrap()
             .with_arguments(arguments.iter().map(|&argument| argument.to_owned()).collect())
     }
@@ -119,7 +141,7 @@ impl Server {
 mod tests {
     use provost_gateway::EgressLimits;
 
-    use super::{Server, ServerName};
+    use super::{Server, ServerName, Way};
 
     #[test]
     fn names_are_plain() {
@@ -149,8 +171,11 @@ mod tests {
             ("", None),
         ] {
             let name = "s".parse().unwrap();
-            let got = Server::over_http(name, url, None, EgressLimits::default()).ok();
-            let got = got.map(|server| (server.upstream.base().to_string(), server.target));
+            let got = Server::over_http(name, url, None, (None, EgressLimits::default())).ok();
+            let got = got.map(|server| match server.way {
+                Way::Http { upstream, target, .. } => (upstream.base().to_string(), target),
+                Way::Program { .. } => panic!("it is reached over HTTP"),
+            });
             let got = got.as_ref().map(|(base, target)| (base.as_str(), target.as_str()));
             assert_eq!(got, want, "{url}");
         }

@@ -38,7 +38,7 @@ pub use directory::{
     Directory, DirectoryError, IssuedToken, OpenedSession, Terms, Unauthenticated,
 };
 pub use gateway::{Gateway, Malformed, MalformedKind, Presented};
-pub use permit::{Caller, Permit, ResultSink, Stop};
+pub use permit::{Caller, Permit, ResultSink, SessionLife, Stop};
 pub use pipeline::Pipeline;
 pub use policy::{
     Loaded, PolicyDirectory, PolicyDirectoryError, RefusedSet, read_policy_files,

@@ -169,6 +169,11 @@ impl Permit {
         self.path.stopped().await
     }
 
+    /// How long what is kept for the session beyond this action may live.
+    pub fn session_life(&self) -> SessionLife {
+        SessionLife(self.path.clone())
+    }
+
     /// A sink for the answer's bytes: digests them, and keeps them where the project says so.
     pub fn result_sink(&self) -> ResultSink {
         ResultSink {
@@ -249,6 +254,17 @@ impl Permit {
     pub(crate) async fn finish(mut self, outcome: Outcome) {
         self.finished = true;
         self.held.closer.conclude(&self.caller, self.action, outcome).await;
+    }
+}
+
+/// Tells when a session is over: it outlives the permit it is of.
+#[derive(Clone, Debug)]
+pub struct SessionLife(Path);
+
+impl SessionLife {
+    /// Resolves when the session has to stop at once, and says why.
+    pub async fn over(&self) -> Stop {
+        self.0.stopped().await
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 
 use secrecy::SecretString;
 
-pub(crate) use mcp::McpServer;
+pub(crate) use mcp::{McpServer, McpWay};
 pub(crate) use pages::{commented_file, reference};
 pub(crate) use settings::Fault;
 
@@ -314,10 +314,16 @@ impl Reader<'_> {
     }
 
     fn mcp(&self) -> Vec<McpServer> {
-        let within = |path: PathBuf| self.data.path().join(path);
-        let server = |server: &McpServer| McpServer {
-            ca_file: server.ca_file.clone().map(within),
-            ..server.clone()
+        let within = |path: &mut PathBuf| *path = self.data.path().join(&*path);
+        let server = |server: &McpServer| {
+            let mut server = server.clone();
+            match &mut server.way {
+                McpWay::Http { ca_file, .. } => ca_file.iter_mut().for_each(within),
+                McpWay::Program { home, folder, .. } => {
+                    [home, folder].into_iter().for_each(within)
+                }
+            }
+            server
         };
         self.settings.mcp.iter().map(server).collect()
     }

@@ -1,6 +1,7 @@
 //! `provost serve`: opens the data directory, starts the listeners, drains at the end.
 
 mod control;
+mod mcp;
 mod planes;
 mod retention;
 
@@ -12,7 +13,6 @@ use provost_admin::{ControlSocket, serve_unix};
 use provost_gateway::{EgressLimits, Governed, HttpServer, Limits, Tls, TlsFiles, Upstream};
 use provost_hook::HookPlane;
 use provost_llm::{LlmPlane, LlmService};
-use provost_mcp::{McpPlane, Server};
 use provost_pipeline::Purpose;
 use provost_secrets::SecretName;
 use tokio::{
@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app::Core,
-    config::{Config, McpServer},
+    config::Config,
     data_dir::DataDir,
     printer::Printer,
     run_file::RunFile,
@@ -34,9 +34,6 @@ use planes::Planes;
 
 /// How often the files of the certificate are looked at.
 const TLS_LOOK_EVERY: Duration = Duration::from_secs(10);
-/// How long an MCP server may say nothing in an answer. Ours: tools work, and streams of
-/// notifications rest.
-const MCP_SILENCE_MAX: Duration = Duration::from_secs(3600);
 /// Largest body of a control request. Unit: bytes.
 const CONTROL_BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -51,7 +48,7 @@ pub(crate) async fn serve(data: &DataDir, config: &Config, printer: Printer) -> 
     let core = Core::open(data, config, Purpose::Serve).await?;
     let listeners = Listeners::bind(data, config).await?;
     let run_file = listeners.run_file(config)?;
-    let serving = Serving { tasks: TaskTracker::new(), shutdown: CancellationToken::new() };
+    let serving = Serving::default();
     serving.start(listeners, &core, config, &telemetry)?;
     run_file.write(&data.run_file())?;
     printer.answer(&run_file, |run| {
@@ -66,6 +63,7 @@ pub(crate) async fn serve(data: &DataDir, config: &Config, printer: Printer) -> 
         cut = core.drain(config.limits.drain) => cut,
         () = stop_asked.recv() => core.drain(Duration::ZERO).await,
     };
+    serving.programs.cancel();
     serving.tasks.close();
     serving.tasks.wait().await;
     core.close().await?;
@@ -107,9 +105,12 @@ impl Listeners {
 }
 
 /// What serves, and what makes it end.
+#[derive(Default)]
 struct Serving {
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    /// Ends the programs of MCP servers, once nothing is in flight.
+    programs: CancellationToken,
 }
 
 impl Serving {
@@ -121,7 +122,7 @@ impl Serving {
         telemetry: &Telemetry,
     ) -> Result<()> {
         let (tls, limits) = (self.tls(config)?, limits(config));
-        let serve = planes(core, config)?;
+        let serve = self.planes(core, config)?;
         let gateway = HttpServer { serve, limits, tls: tls.clone() };
 
         let metrics = telemetry.metrics.clone();
@@ -138,6 +139,16 @@ impl Serving {
         Ok(())
     }
 
+    fn planes(&self, core: &Core, config: &Config) -> Result<Planes> {
+        let programs = (self.tasks.clone(), self.programs.clone());
+        let pipeline = || Arc::clone(&core.pipeline);
+        Ok(Planes {
+            llm: LlmService::new(pipeline(), llm(core, config)?),
+            hook: Governed { pipeline: pipeline(), plane: HookPlane },
+            mcp: Governed { pipeline: pipeline(), plane: mcp::plane(core, config, programs)? },
+        })
+    }
+
     /// The certificate of both listeners, looked at again and again.
     fn tls(&self, config: &Config) -> Result<Option<Arc<Tls>>> {
         let Some(files) = config.tls.clone() else { return Ok(None) };
@@ -145,15 +156,6 @@ impl Serving {
         self.tasks.spawn(Arc::clone(&tls).watch(TLS_LOOK_EVERY, self.shutdown.clone()));
         Ok(Some(tls))
     }
-}
-
-fn planes(core: &Core, config: &Config) -> Result<Planes> {
-    let pipeline = || Arc::clone(&core.pipeline);
-    Ok(Planes {
-        llm: LlmService::new(pipeline(), llm(core, config)?),
-        hook: Governed { pipeline: pipeline(), plane: HookPlane },
-        mcp: Governed { pipeline: pipeline(), plane: mcp(core, config)? },
-    })
 }
 
 fn llm(core: &Core, config: &Config) -> Result<LlmPlane> {
@@ -168,23 +170,6 @@ fn llm(core: &Core, config: &Config) -> Result<LlmPlane> {
         Upstream::new(base, llm.ca_file.as_deref(), limits).context("llm.ca_file")?;
     let secret = secret(core, &llm.secret).context("llm.secret")?;
     Ok(LlmPlane::new(upstream, Arc::clone(&core.vault), secret))
-}
-
-fn mcp(core: &Core, config: &Config) -> Result<McpPlane> {
-    let server = |server: &McpServer| -> Result<Server> {
-        let limits =
-            EgressLimits { body_idle_timeout: MCP_SILENCE_MAX, ..EgressLimits::default() };
-        let authorities = server.ca_file.as_deref();
-        let secret = server.secret.as_deref().map(|name| secret(core, name)).transpose()?;
-        let built = Server::over_http(server.name.clone(), &server.url, authorities, limits)?;
-        Ok(built.with_secret(secret).with_arguments(server.arguments.clone()))
-    };
-    let servers = config
-        .mcp
-        .iter()
-        .map(|one| server(one).with_context(|| format!("mcp.servers.{}", one.name)))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(McpPlane::new(servers, Arc::clone(&core.vault)))
 }
 
 /// The name of a credential, which may be stored later.

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use provost_gateway::{
-    EgressError, HttpFrame, UpstreamBody, name_action,
+    EgressError, HttpFrame, name_action,
     sse::{Event, Events},
 };
 use provost_pipeline::{ClientGone, Reply, ResultSink, Stop};
@@ -17,6 +17,7 @@ use provost_types::{Outcome, Status};
 
 use super::{
     ANSWER_BYTES_MAX, CLIENT_LEFT, Exchange, NoAnswer,
+    body::Body,
     settle::{Unsettled, replaced},
     tools::whole,
 };
@@ -41,7 +42,7 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 pub(super) async fn pass_on(
     exchange: &Exchange<'_>,
     reply: &mut Reply<HttpFrame>,
-    response: Response<UpstreamBody>,
+    response: Response<Body>,
     form: Form,
 ) -> Result<Outcome, Box<NoAnswer>> {
     let (head, body) = response.into_parts();
@@ -105,7 +106,7 @@ impl Passing<'_> {
     }
 
     /// An answer that says that there is none: clients act on its status.
-    async fn error(self, body: UpstreamBody) -> Result<Outcome, Box<NoAnswer>> {
+    async fn error(self, body: Body) -> Result<Outcome, Box<NoAnswer>> {
         let read = self.exchange.alert(self.reply, whole(body)).await?;
         let body = read.map_err(|why| NoAnswer::broken(&why))?;
         let body = if body.len() > ERROR_BYTES_MAX { Bytes::new() } else { body.into() };
@@ -115,7 +116,7 @@ impl Passing<'_> {
 
     async fn whole(
         self,
-        body: UpstreamBody,
+        body: Body,
         (id, method): (&Id, &str),
     ) -> Result<Outcome, Box<NoAnswer>> {
         let status = self.status;
@@ -150,7 +151,7 @@ impl Passing<'_> {
         Ok(outcome)
     }
 
-    async fn stream(self, body: UpstreamBody) -> Outcome {
+    async fn stream(self, body: Body) -> Outcome {
         let Passing { exchange, reply, status, headers } = self;
         let (mut parts, ()) = Response::new(()).into_parts();
         (parts.status, parts.headers) = (status, headers);
@@ -224,7 +225,7 @@ enum Cut {
 
 impl Stream<'_> {
     /// Passes events until the request is answered, or to the end.
-    async fn pass(&mut self, mut body: UpstreamBody) -> Result<(), Cut> {
+    async fn pass(&mut self, mut body: Body) -> Result<(), Cut> {
         let mut stopped = pin!(self.exchange.permit.stopped());
         let mut events = Events::new(ANSWER_BYTES_MAX);
         while self.answered.is_none() {

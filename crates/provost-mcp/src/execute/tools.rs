@@ -4,12 +4,13 @@ use std::{collections::HashSet, time::Duration};
 
 use http::StatusCode;
 use jsonschema::PatternOptions;
-use provost_gateway::{UpstreamBody, sse::Events};
+use provost_gateway::sse::Events;
 use provost_pipeline::{Pin, PinnedTool};
 use serde_json::Value;
 
 use super::{
     ANSWER_BYTES_MAX, Answered, Exchange, NoAnswer,
+    body::Body,
     settle::{Unsettled, unread},
 };
 use crate::{
@@ -155,7 +156,7 @@ async fn answer((response, form): Answered, id: &Id) -> Result<String, String> {
 }
 
 /// All of an answer, within bounds.
-pub(super) async fn whole(mut body: UpstreamBody) -> Result<Vec<u8>, String> {
+pub(super) async fn whole(mut body: Body) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     while let Some(piece) = body.piece().await {
         bytes.extend_from_slice(&piece.map_err(|error| error.to_string())?);
@@ -169,7 +170,7 @@ pub(super) async fn whole(mut body: UpstreamBody) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-async fn streamed(mut body: UpstreamBody, id: &Id) -> Result<String, String> {
+async fn streamed(mut body: Body, id: &Id) -> Result<String, String> {
     let mut events = Events::new(ANSWER_BYTES_MAX);
     while let Some(piece) = body.piece().await {
         let piece = piece.map_err(|error| error.to_string())?;

@@ -90,6 +90,16 @@ pub(crate) struct Params {
 }
 
 impl Params {
+    /// Those that this JSON holds.
+    pub(crate) fn of(json: String) -> Self {
+        Self { raw: Some(json) }
+    }
+
+    /// All of them, as the JSON that came.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.raw.as_deref()
+    }
+
     /// The member of this name, as the JSON that came.
     pub(crate) fn raw(&self, name: &str) -> Option<String> {
         let members = json::members(self.raw.as_deref()?).ok()?;

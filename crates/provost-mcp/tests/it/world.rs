@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, response};
 use provost_gateway::{EgressLimits, HttpAsk, HttpFrame, HttpPlane as _};
 use provost_ledger::{Event, Record};
-use provost_mcp::{McpPlane, Server};
+use provost_mcp::{McpPlane, Programs, Server};
 use provost_pipeline::{
     By, Limits, OpenedSession, Parts, Pipeline, PolicyDirectory, Purpose, Reply, Terms,
 };
@@ -101,12 +101,18 @@ impl World {
         vault.set(&"fake".parse().unwrap(), &KEY.into()).unwrap();
         let upstream = Scripted::start(script).await.unwrap();
         let url = format!("{}/the/mcp", upstream.base_url());
-        let server =
-            Server::over_http("fake".parse().unwrap(), &url, None, EgressLimits::default())
-                .unwrap()
-                .with_secret(Some("fake".parse().unwrap()))
-                .with_arguments(vec!["repo".to_owned()]);
-        let plane = McpPlane::new([server], vault);
+        let secret = Some("fake".parse().unwrap());
+        let server = Server::over_http(
+            "fake".parse().unwrap(),
+            &url,
+            secret,
+            (None, EgressLimits::default()),
+        )
+        .unwrap()
+        .with_arguments(vec!["repo".to_owned()]);
+        let clock = Arc::clone(pipeline.clock());
+        let programs = Programs::new(tasks.clone(), stop.clone(), clock);
+        let plane = McpPlane::new([server], vault, programs);
         let session = open_session(&pipeline, "invoice-bot").await;
         Self { pipeline, upstream, journal, session, plane, store, stop, tasks, _dir: dir }
     }

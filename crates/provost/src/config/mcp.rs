@@ -16,14 +16,37 @@ use super::{
 pub(crate) struct McpServer {
     /// Its name.
     pub(crate) name: ServerName,
-    /// Where it is.
-    pub(crate) url: String,
-    /// Name of the stored credential it is asked with.
-    pub(crate) secret: Option<String>,
-    /// Certificates to trust for it beside the public ones.
-    pub(crate) ca_file: Option<PathBuf>,
+    /// How it is reached.
+    pub(crate) way: McpWay,
     /// Names of the arguments that policy may see.
     pub(crate) arguments: Vec<String>,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum McpWay {
+    /// Over HTTP.
+    Http {
+        /// Where it is.
+        url: String,
+        /// Name of the stored credential it is asked with.
+        secret: Option<String>,
+        /// Certificates to trust for it beside the public ones.
+        ca_file: Option<PathBuf>,
+    },
+    /// It is a program.
+    Program {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// The folder that it may call its home.
+        home: PathBuf,
+        /// The folder it works in.
+        folder: PathBuf,
+        /// Variables of its environment.
+        env: Vec<(String, String)>,
+        /// Variables whose values are stored credentials, with the credentials' names.
+        secret_env: Vec<(String, String)>,
+    },
 }
 
 /// A key of such a table.
@@ -40,6 +63,10 @@ pub(super) struct ServerKey {
 const URL: &str = "mcp.servers.NAME.url";
 const SECRET: &str = "mcp.servers.NAME.secret";
 const CA_FILE: &str = "mcp.servers.NAME.ca_file";
+const COMMAND: &str = "mcp.servers.NAME.command";
+const FOLDER: &str = "mcp.servers.NAME.folder";
+const ENV: &str = "mcp.servers.NAME.env";
+const SECRET_ENV: &str = "mcp.servers.NAME.secret_env";
 const ARGUMENTS: &str = "mcp.servers.NAME.arguments";
 
 /// Every key of such a table.
@@ -48,7 +75,7 @@ pub(super) const KEYS: &[ServerKey] = &[
         path: URL,
         shape: Shape::Url,
         takes: "an http or https URL without a user or password in it",
-        meaning: "The server's address, exactly. Has to be there.",
+        meaning: "The server's address, exactly. Either this or `command`.",
     },
     ServerKey {
         path: SECRET,
@@ -62,6 +89,35 @@ pub(super) const KEYS: &[ServerKey] = &[
         shape: Shape::File,
         takes: "the path of a file",
         meaning: "Certificates to trust for it beside the public ones, PEM.",
+    },
+    ServerKey {
+        path: COMMAND,
+        shape: Shape::Texts,
+        takes: "a list of texts",
+        meaning: "A program that is the server, and its arguments; it speaks on its standard \
+                  streams. It is started for each of a client's sessions, as the user Provost \
+                  runs as, and ended with it.",
+    },
+    ServerKey {
+        path: FOLDER,
+        shape: Shape::File,
+        takes: "the path of a folder",
+        meaning: "The folder the program works in. By default its home, `mcp/NAME` in the data \
+                  directory.",
+    },
+    ServerKey {
+        path: ENV,
+        shape: Shape::Texts,
+        takes: "a list of `NAME=value`",
+        meaning: "The program's environment. Beside it there are `PATH`, `HOME` and `LANG`, and \
+                  nothing else.",
+    },
+    ServerKey {
+        path: SECRET_ENV,
+        shape: Shape::Texts,
+        takes: "a list of `NAME=secret`",
+        meaning: "Variables of the program's environment whose values are stored credentials, by \
+                  the names these have.",
     },
     ServerKey {
         path: ARGUMENTS,
@@ -121,10 +177,46 @@ fn server(
         }
     }
     let mut one = |path: &str| given.remove(path).and_then(|texts| texts.into_iter().next());
-    let (url, secret, ca_file) = (one(URL), one(SECRET), one(CA_FILE));
-    let url = url.ok_or(Problem::Together("an MCP server needs its `url`"))?;
-    let arguments = given.remove(ARGUMENTS).unwrap_or_default();
-    Ok(McpServer { name, url, secret, ca_file: ca_file.map(PathBuf::from), arguments })
+    let (url, secret, ca_file) = (one(URL), one(SECRET), one(CA_FILE).map(PathBuf::from));
+    let folder = one(FOLDER).map(PathBuf::from);
+    let mut list = |path| given.remove(path);
+    let (command, arguments) = (list(COMMAND), list(ARGUMENTS).unwrap_or_default());
+    let env = pairs(list(ENV), "`env` is a list of `NAME=value`")?;
+    let secret_env = pairs(list(SECRET_ENV), "`secret_env` is a list of `NAME=secret`")?;
+    let is_program = folder.is_some() || !env.is_empty() || !secret_env.is_empty();
+    let way = match (url, command) {
+        (Some(url), None) if !is_program => McpWay::Http { url, secret, ca_file },
+        (None, Some(command))
+            if !command.is_empty() && secret.is_none() && ca_file.is_none() =>
+        {
+            let home = PathBuf::from("mcp").join(name.as_str());
+            let folder = folder.unwrap_or_else(|| home.clone());
+            McpWay::Program { command, home, folder, env, secret_env }
+        }
+        (None, None) => {
+            return Err(Problem::Together("an MCP server needs its `url`, or its `command`"));
+        }
+        _ => {
+            return Err(Problem::Together(
+                "an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with \
+                 `folder`, `env` and `secret_env`",
+            ));
+        }
+    };
+    Ok(McpServer { name, way, arguments })
+}
+
+/// Texts of the form `NAME=text`.
+fn pairs(
+    texts: Option<Vec<String>>,
+    form: &'static str,
+) -> Result<Vec<(String, String)>, Problem> {
+    let pair = |text: String| {
+        let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+        let pair = pair.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        pair.ok_or(Problem::Together(form))
+    };
+    texts.unwrap_or_default().into_iter().map(pair).collect()
 }
 
 /// The key that `name` is, and its value.

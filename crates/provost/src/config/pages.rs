@@ -36,6 +36,9 @@ const MCP_EXAMPLE: &str = "
 #     url = \"https://api.githubcopilot.com/mcp/\"
 #     secret = \"github\"               # provost secret set github
 #     arguments = [\"owner\", \"repo\"]   # policies may look at these
+#
+#     [mcp.servers.files]
+#     command = [\"mcp-server-filesystem\", \"/srv/docs\"]
 ";
 
 /// `docs/reference/configuration.md`.

@@ -155,20 +155,43 @@ fn the_reference_page_is_up_to_date() {
 fn mcp_servers_are_tables_under_names_of_ones_own() {
     let text = "[mcp.servers.github]\nurl = \"https://h/mcp/\"\nsecret = \"gh\"\n\
                 arguments = [\"owner\", \"repo\"]\n[mcp.servers.a-1]\nurl = \"http://h\"\n\
-                ca_file = \"ca.pem\"\n";
+                ca_file = \"ca.pem\"\n[mcp.servers.files]\n\
+                command = [\"serve\", \"/srv\"]\nfolder = \"/srv\"\n\
+                env = [\"LEVEL=a=b\"]\nsecret_env = [\"TOKEN=files\"]\n";
     let config_of = config(text, &[]).unwrap();
-    let [one, github] = config_of.mcp.as_slice() else { panic!("two servers") };
-    assert_eq!((one.name.as_str(), one.url.as_str()), ("a-1", "http://h"));
-    assert_eq!(one.ca_file.as_deref(), Some(Path::new("/d/ca.pem")));
-    assert_eq!((one.secret.as_deref(), one.arguments.len()), (None, 0));
-    assert_eq!((github.secret.as_deref(), github.url.as_str()), (Some("gh"), "https://h/mcp/"));
+    let [one, files, github] = config_of.mcp.as_slice() else { panic!("three servers") };
+    let http = |url: &str, secret: Option<&str>, ca_file: Option<&str>| McpWay::Http {
+        url: url.to_owned(),
+        secret: secret.map(str::to_owned),
+        ca_file: ca_file.map(Into::into),
+    };
+    assert_eq!((one.name.as_str(), one.arguments.len()), ("a-1", 0));
+    assert_eq!(one.way, http("http://h", None, Some("/d/ca.pem")));
+    assert_eq!(github.way, http("https://h/mcp/", Some("gh"), None));
     assert_eq!(github.arguments, ["owner", "repo"]);
+    let pair = |name: &str, text: &str| vec![(name.to_owned(), text.to_owned())];
+    let program = McpWay::Program {
+        command: vec!["serve".to_owned(), "/srv".to_owned()],
+        home: "/d/mcp/files".into(),
+        folder: "/srv".into(),
+        env: pair("LEVEL", "a=b"),
+        secret_env: pair("TOKEN", "files"),
+    };
+    assert_eq!(files.way, program);
     for (text, want) in [
         (
             "[mcp.servers.GitHub]\nurl = \"http://h\"",
             "1: `GitHub` is no name of an MCP server: use 1 to 64 lower-case letters, digits and `-`",
         ),
-        ("[mcp.servers.a]\n", "1: an MCP server needs its `url`"),
+        ("[mcp.servers.a]\n", "1: an MCP server needs its `url`, or its `command`"),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\ncommand = [\"x\"]",
+            "1: an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with `folder`, `env` and `secret_env`",
+        ),
+        (
+            "[mcp.servers.a]\ncommand = [\"x\"]\nenv = [\"x\"]",
+            "1: `env` is a list of `NAME=value`",
+        ),
         (
             "[mcp.servers.a]\nurl = \"http://h\"\nsecrt = \"x\"",
             "3: there is no key `mcp.servers.NAME.secrt`; did you mean `secret`?",
