@@ -15,6 +15,18 @@ const CLAUDE_CODE: &str = "@anthropic-ai/claude-code@2.1.330";
 const ANTHROPIC_PYTHON: &str = "anthropic==2.12.0";
 /// Source: as above.
 const MCP_PYTHON: &str = "mcp==2.3.0";
+/// The conformance suite of MCP as it was released, the one of the revision after, which
+/// asks for more, and the Node that both need. Source: as above.
+const MCP_CONFORMANCE: [&str; 3] = [
+    "conformance-released@npm:@modelcontextprotocol/conformance@0.1.16",
+    "conformance-next@npm:@modelcontextprotocol/conformance@0.2.0-alpha.12",
+    "node@22.23.3",
+];
+/// Node and one of the suites, which only Node 22 and later can start.
+const MCP_NODE: &str = "target/clients/conformance/node_modules/node/bin/node";
+/// Where the newer suite of [`MCP_CONFORMANCE`] is.
+const MCP_SUITE: &str =
+    "target/clients/conformance/node_modules/conformance-next/dist/index.js";
 /// The package of [`CLAUDE_CODE`] that holds the program itself.
 const CLAUDE_PROGRAM: &str =
     "target/clients/node_modules/@anthropic-ai/claude-code-linux-x64/claude";
@@ -46,6 +58,7 @@ pub(crate) fn install() -> Result<Vec<Missing>> {
         ("Claude Code", claude_code()),
         ("Anthropic Python SDK", anthropic_python()),
         ("MCP Python SDK", mcp_python()),
+        ("MCP conformance suite", mcp_conformance()),
     ] {
         if let Err(error) = installed {
             missing.push(Missing { client, reason: format!("{error:#}") });
@@ -93,6 +106,23 @@ fn mcp_python() -> Result<()> {
     let runs = step::works(&mut step::program(PYTHON, &["-c", "import mcp, uvicorn"]));
     anyhow::ensure!(runs, "{MCP_PYTHON} was installed but cannot be imported");
     remember("target/clients/mcp.version", MCP_PYTHON)
+}
+
+/// In a folder of its own: npm removes from a folder what it does not know to be wanted there,
+/// such as Claude Code. Two versions of one package go by names of their own.
+fn mcp_conformance() -> Result<()> {
+    let folder = "target/clients/conformance";
+    let versions = MCP_CONFORMANCE.join(" ");
+    if is_version("target/clients/mcp-conformance.version", &versions, MCP_SUITE) {
+        return Ok(());
+    }
+    let arguments = ["install", "--no-audit", "--no-fund", "--prefix", folder];
+    let mut npm = step::program("npm", &arguments);
+    let installed = step::passes(npm.args(MCP_CONFORMANCE))?;
+    anyhow::ensure!(installed, "npm could not install {versions}");
+    let runs = step::works(&mut step::program(MCP_NODE, &[MCP_SUITE, "list"]));
+    anyhow::ensure!(runs, "{MCP_SUITE} was installed but does not start");
+    remember("target/clients/mcp-conformance.version", &versions)
 }
 
 /// True when `program` is there, and was put there at `version`.

@@ -21,6 +21,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["provost", "provost-gateway", "provost-scripted"]),
     ("hyper-rustls", &["provost", "provost-gateway"]),
     ("nix", &["provost"]),
+    ("rmcp", &["provost-mcp-fixture"]),
     ("rustls", &["provost", "provost-gateway"]),
     ("sqlx", &["provost-store"]),
     ("tokio-rustls", &["provost-gateway"]),
