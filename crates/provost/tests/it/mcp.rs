@@ -51,6 +51,14 @@ enum Form {
     Stream,
 }
 
+/// What the server speaks.
+#[derive(Clone, Copy, Debug)]
+enum Era {
+    Both,
+    /// Only revisions that have sessions.
+    Sessions,
+}
+
 /// A server made with the SDK, behind an installation that knows it as `fake`.
 struct Served {
     world: World,
@@ -59,7 +67,7 @@ struct Served {
 }
 
 impl Served {
-    async fn start(script: Script, form: Form) -> Option<Self> {
+    async fn start(script: Script, form: Form, era: Era) -> Option<Self> {
         let python = client::python_mcp()?;
         let mut world = World::install(script).await;
         let notes = world.folder().join("notes");
@@ -67,9 +75,13 @@ impl Served {
             Form::Json => "json",
             Form::Stream => "stream",
         };
+        let era = match era {
+            Era::Both => "both",
+            Era::Sessions => "sessions",
+        };
         let mut server = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_server.py"))
-            .arg(form)
+            .args([form, era])
             .arg(&notes)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -103,7 +115,9 @@ impl Served {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_calls_what_policy_lets_it_in_both_eras() {
     for form in [Form::Json, Form::Stream] {
-        let Some(served) = Served::start(Script::default(), form).await else { return };
+        let Some(served) = Served::start(Script::default(), form, Era::Both).await else {
+            return;
+        };
         let (_, token) = served.world.session().await;
         for mode in ["legacy", "auto", "2026-07-28"] {
             let mut client = Command::new(client::python_mcp().unwrap());
@@ -217,14 +231,19 @@ fn told_to_model(world: &World) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claude_code_reads_why_a_call_is_denied_and_goes_on() {
-    for form in [Form::Json, Form::Stream] {
-        let Some(served) = Served::start(wants_to_push(), form).await else { return };
+    for (form, era) in [
+        (Form::Json, Era::Both),
+        (Form::Stream, Era::Both),
+        (Form::Json, Era::Sessions),
+        (Form::Stream, Era::Sessions),
+    ] {
+        let Some(served) = Served::start(wants_to_push(), form, era).await else { return };
         let Some(command) = claude(&served) else { return };
         let output = ended(command).await;
         assert!(output.status.success(), "{}", told(&output));
         assert_eq!(result(&output)["result"], "I have read it.", "{}", told(&output));
         let told = told_to_model(&served.world);
-        assert_eq!(served.notes(), "read acme/site\n", "{form:?}: {told:#?}");
+        assert_eq!(served.notes(), "read acme/site\n", "{form:?} {era:?}: {told:#?}");
 
         // The model read our words, and what the other tool gave.
         assert!(told[0].contains("open a pull request instead"), "{told:#?}");
@@ -239,6 +258,11 @@ async fn claude_code_reads_why_a_call_is_denied_and_goes_on() {
         assert_eq!(refused["intent"]["resource_id"], "fake/push", "{refused}");
         assert_eq!(refused["intent"]["correlation"]["tool_use"], "toolu_push");
         assert_eq!(refused["intent"]["decision"]["policies"], json!(["no-push"]));
+
+        let intents = served.world.events("intent").await;
+        let listens = |event: &&Value| event["record"]["intent"]["verb"] == "listen";
+        let has_sessions = intents.iter().filter(listens).count() > 0;
+        assert_eq!(has_sessions, matches!(era, Era::Sessions), "{form:?} {era:?}: {intents:?}");
 
         // The call on the wire is the one that the model asked for.
         let witnesses = served.world.events("witness").await;
