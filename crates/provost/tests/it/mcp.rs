@@ -46,7 +46,7 @@ when {
 
 /// How the server answers.
 #[derive(Clone, Copy, Debug)]
-enum Form {
+pub(crate) enum Form {
     Json,
     Stream,
 }
@@ -60,14 +60,19 @@ enum Era {
 }
 
 /// A server made with the SDK, behind an installation that knows it as `fake`.
-struct Served {
-    world: World,
+pub(crate) struct Served {
+    pub(crate) world: World,
     _server: Child,
     notes: PathBuf,
 }
 
 impl Served {
-    async fn start(script: Script, form: Form, era: Era) -> Option<Self> {
+    /// A server of both eras.
+    pub(crate) async fn start(script: Script, form: Form) -> Option<Self> {
+        Self::of_era(script, form, Era::Both).await
+    }
+
+    async fn of_era(script: Script, form: Form, era: Era) -> Option<Self> {
         let python = client::python_mcp()?;
         let mut world = World::install(script).await;
         let notes = world.folder().join("notes");
@@ -107,7 +112,7 @@ impl Served {
     }
 
     /// What tools were really run.
-    fn notes(&self) -> String {
+    pub(crate) fn notes(&self) -> String {
         std::fs::read_to_string(&self.notes).unwrap_or_default()
     }
 }
@@ -115,7 +120,7 @@ impl Served {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_sdk_calls_what_policy_lets_it_in_both_eras() {
     for form in [Form::Json, Form::Stream] {
-        let Some(served) = Served::start(Script::default(), form, Era::Both).await else {
+        let Some(served) = Served::start(Script::default(), form).await else {
             return;
         };
         let (_, token) = served.world.session().await;
@@ -156,7 +161,7 @@ async fn the_python_sdk_calls_what_policy_lets_it_in_both_eras() {
 }
 
 /// A model that pushes over MCP, reads when it may not, and says what it read.
-fn wants_to_push() -> Script {
+pub(crate) fn wants_to_push() -> Script {
     Script::new(|seen| {
         let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
         let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
@@ -189,14 +194,12 @@ fn wants_to_push() -> Script {
     })
 }
 
-/// Claude Code under `provost run`, with the server in its configuration.
-fn claude(served: &Served) -> Option<Command> {
+/// Claude Code under `provost run`, with `server` as `fake` in its configuration.
+pub(crate) fn claude(served: &Served, server: &Value) -> Option<Command> {
     let program = client::claude()?;
     let home = served.world.folder().join("home");
     std::fs::create_dir_all(&home).unwrap();
-    let config = json!({"mcpServers": {"fake": {"type": "http",
-        "url": "${PROVOST_GATEWAY}/mcp/fake",
-        "headers": {"Authorization": "Bearer ${PROVOST_CREDENTIAL}"}}}});
+    let config = json!({"mcpServers": {"fake": server}});
     let file = home.join("mcp.json");
     std::fs::write(&file, config.to_string()).unwrap();
     let run = ["run", "--agent", AGENT, "--", program.to_str().unwrap()];
@@ -213,7 +216,7 @@ fn claude(served: &Served) -> Option<Command> {
 }
 
 /// The results of tools that the model read.
-fn told_to_model(world: &World) -> Vec<String> {
+pub(crate) fn told_to_model(world: &World) -> Vec<String> {
     let body_of = |seen: &provost_scripted::Seen| -> Value {
         serde_json::from_slice(&seen.body).unwrap_or_default()
     };
@@ -237,8 +240,10 @@ async fn claude_code_reads_why_a_call_is_denied_and_goes_on() {
         (Form::Json, Era::Sessions),
         (Form::Stream, Era::Sessions),
     ] {
-        let Some(served) = Served::start(wants_to_push(), form, era).await else { return };
-        let Some(command) = claude(&served) else { return };
+        let Some(served) = Served::of_era(wants_to_push(), form, era).await else { return };
+        let server = json!({"type": "http", "url": "${PROVOST_GATEWAY}/mcp/fake",
+            "headers": {"Authorization": "Bearer ${PROVOST_CREDENTIAL}"}});
+        let Some(command) = claude(&served, &server) else { return };
         let output = ended(command).await;
         assert!(output.status.success(), "{}", told(&output));
         assert_eq!(result(&output)["result"], "I have read it.", "{}", told(&output));
