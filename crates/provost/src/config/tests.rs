@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, JournalKind, commented_file, keys, reference};
+use super::{Config, ConfigError, JournalKind, McpWay, commented_file, keys, reference};
 use crate::data_dir::DataDir;
 
 fn config(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
