@@ -1,4 +1,5 @@
-//! `provost mcp SERVER`: a stdio client's way to servers of both eras, and when there is none.
+//! `provost mcp SERVER`: a stdio client's way to servers of both eras, and when there is none;
+//! at last through the real gateway, with the Python SDK and stock Claude Code as its clients.
 
 use std::{
     net::TcpListener,
@@ -16,7 +17,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{PROVOST, told};
+use crate::{
+    claude_code, client,
+    mcp::{Form, Served, claude, told_to_model, wants_to_push},
+    world::{PROVOST, told},
+};
 
 /// Longest wait for something that has to happen. Never an assertion about speed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -493,4 +498,57 @@ async fn it_ends_when_it_is_told_to_and_when_nobody_reads() {
         let last = there.requests().pop().unwrap();
         assert_eq!(last.method, Method::DELETE, "{how}: the session is ended in any case");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_sdk_over_stdio_gets_what_it_gets_over_http() {
+    for form in [Form::Json, Form::Stream] {
+        let Some(served) = Served::start(Script::default(), form).await else { return };
+        let (_, token) = served.world.session().await;
+        for mode in ["legacy", "auto", NOW] {
+            let mut python = Command::new(client::python_mcp().unwrap());
+            python
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_client.py"))
+                .args([PROVOST, &token, mode])
+                .env("PROVOST_GATEWAY", format!("http://{}", served.world.server().gateway))
+                .kill_on_drop(true);
+            let output = timeout(PATIENCE, python.output()).await.expect("the client ends");
+            let output = output.unwrap();
+            assert!(output.status.success(), "{form:?} {mode}: {}", told(&output));
+            let said = String::from_utf8_lossy(&output.stdout);
+            for want in [
+                "tools: push read slow\n",
+                "read: acme/site holds a page\n",
+                "slow: done at last\n",
+                "push: MCPError: ",
+                "open a pull request instead",
+                "The tool \"read\" does not take these arguments: at `/`, ",
+                "done\n",
+            ] {
+                assert!(said.contains(want), "{form:?} {mode}: no {want:?} in\n{said}");
+            }
+            if matches!(form, Form::Stream) {
+                assert!(said.contains("slow: progress 1.0"), "{said}");
+            }
+            let remarks = String::from_utf8_lossy(&output.stderr);
+            assert!(!remarks.contains(&token), "{remarks}");
+        }
+        assert_eq!(served.notes(), "read acme/site\nslow acme/site\n".repeat(3), "{form:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claude_code_over_stdio_reads_why_a_call_is_denied_and_goes_on() {
+    let Some(served) = Served::start(wants_to_push(), Form::Stream).await else { return };
+    // What `provost run` gives Claude Code, it gives the servers it starts.
+    let server = json!({"type": "stdio", "command": PROVOST, "args": ["mcp", "fake"]});
+    let Some(command) = claude(&served, &server) else { return };
+    let output = claude_code::ended(command).await;
+    let shown = told(&output);
+    assert!(output.status.success(), "{shown}");
+    assert_eq!(claude_code::result(&output)["result"], "I have read it.", "{shown}");
+    let told = told_to_model(&served.world);
+    assert_eq!(served.notes(), "read acme/site\n", "{told:#?}");
+    assert!(told[0].contains("open a pull request instead"), "{told:#?}");
+    assert!(told[1].contains("acme/site holds a page"), "{told:#?}");
 }

@@ -1,13 +1,17 @@
 """What a program does with the SDK: lists tools, calls them, and prints what it hears."""
 
 import asyncio
+import contextlib
+import os
 import sys
+from collections.abc import AsyncIterator
 
 import httpx2
-from mcp import Client
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-url, token, mode = sys.argv[1:]
+where, token, mode = sys.argv[1:]
 
 
 async def call(client: Client, name: str, **arguments: object) -> None:
@@ -21,19 +25,28 @@ async def call(client: Client, name: str, **arguments: object) -> None:
         print(f"{name}: {type(error).__name__}: {error}")
 
 
-async def main() -> None:
+@contextlib.asynccontextmanager
+async def transport() -> AsyncIterator[object]:
+    """To a URL, or to a program, which is then the bridge."""
+    if not where.startswith("http"):
+        env = {"PROVOST_GATEWAY": os.environ["PROVOST_GATEWAY"], "PROVOST_CREDENTIAL": token}
+        yield stdio_client(StdioServerParameters(command=where, args=["mcp", "fake"], env=env))
+        return
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(headers=headers) as http:
-        transport = streamable_http_client(url, http_client=http)
-        async with Client(transport, mode=mode) as client:
-            tools = await client.list_tools()
-            print("tools:", *sorted(tool.name for tool in tools.tools))
-            await call(client, "read", repo="acme/site")
-            await call(client, "slow", repo="acme/site")
-            await call(client, "push", repo="acme/site")
-            await call(client, "read", repo="evil/site")
-            await call(client, "read")
-            print("done")
+        yield streamable_http_client(where, http_client=http)
+
+
+async def main() -> None:
+    async with transport() as way, Client(way, mode=mode) as client:
+        tools = await client.list_tools()
+        print("tools:", *sorted(tool.name for tool in tools.tools))
+        await call(client, "read", repo="acme/site")
+        await call(client, "slow", repo="acme/site")
+        await call(client, "push", repo="acme/site")
+        await call(client, "read", repo="evil/site")
+        await call(client, "read")
+        print("done")
 
 
 asyncio.run(main())
