@@ -38,6 +38,10 @@ pub(crate) struct Asked {
     pub(crate) what: What,
 }
 
+/// Methods that the revisions without sessions have no more.
+/// Source: MCP 2026-07-28, "Subscriptions".
+const ENDED: [&str; 2] = ["resources/subscribe", "resources/unsubscribe"];
+
 /// What one HTTP request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
@@ -116,6 +120,11 @@ impl Asked {
         match &self.what {
             What::Listen => Ok(on.server("listen", Vec::new())),
             What::End => Ok(on.server("open", Vec::new())),
+            What::Post(Message::Request { method, .. })
+                if self.head.is_stateless() && ENDED.contains(&method.as_str()) =>
+            {
+                Err(unknown(method))
+            }
             What::Post(Message::Request { method, params, .. }) => on.request(method, params),
             What::Post(Message::Notification { method, .. }) => on.notification(method),
             What::Post(Message::Answer { .. }) => Ok(on.server("answer", Vec::new())),

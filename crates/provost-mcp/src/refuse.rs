@@ -133,6 +133,12 @@ fn form(
             Some(What::Post(_)) | None => (StatusCode::FORBIDDEN, DENIED),
         },
         RefusalCode::Malformed if is_request => (StatusCode::OK, INVALID_PARAMS),
+        // Source: MCP 2025-11-25, "Streamable HTTP", security warning.
+        RefusalCode::Malformed
+            if matches!(error, Some(AskedError::Head(HeadError::Origin))) =>
+        {
+            (StatusCode::FORBIDDEN, INVALID_REQUEST)
+        }
         RefusalCode::Malformed => (StatusCode::BAD_REQUEST, error.map_or(INVALID_REQUEST, of)),
         RefusalCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST),
         // Of a method; with 404 a client of an earlier revision would begin a new session.
@@ -159,7 +165,7 @@ fn of(error: &AskedError) -> i32 {
             JsonError::NotUtf8 { .. } | JsonError::ByteOrderMark | JsonError::Broken(_),
         )) => PARSE_ERROR,
         AskedError::Message(MessageError::Params) => INVALID_PARAMS,
-        AskedError::Head(HeadError::Body)
+        AskedError::Head(HeadError::Body | HeadError::Origin)
         | AskedError::Message(_)
         | AskedError::Method(_)
         | AskedError::TooMuch(_) => INVALID_REQUEST,

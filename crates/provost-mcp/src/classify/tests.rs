@@ -52,6 +52,24 @@ fn notification(method: &str) -> String {
 }
 
 #[test]
+fn without_sessions_there_is_no_subscribing() {
+    for (version, method, want) in [
+        ("2025-11-25", "resources/subscribe", "! Syntax: `uri` must be"),
+        ("2026-07-28", "resources/subscribe", "! NotFound: "),
+        ("2026-07-28", "resources/unsubscribe", "! NotFound: "),
+        ("2026-07-28", "resources/templates/list", "list Mcp::Server::\"s\""),
+    ] {
+        let mut parts = parts("POST", "/mcp/s");
+        for (name, value) in [("mcp-protocol-version", version), ("mcp-method", method)] {
+            parts.headers.insert(name, http::HeaderValue::from_static(value));
+        }
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{}}}}"#);
+        let told = told(&parts, &body);
+        assert!(told.starts_with(want), "{version} {method}: {told}");
+    }
+}
+
+#[test]
 fn a_row_for_each_method() {
     let on = |verb: &str| format!("{verb} Mcp::Server::\"s\"");
     for (method, params, want) in [

@@ -5,7 +5,10 @@ use provost_pipeline::{Refusal, RefusalCode};
 use provost_types::ActionId;
 
 use super::refuse;
-use crate::classify::{Asked, AskedError};
+use crate::{
+    classify::{Asked, AskedError},
+    wire::head::HeadError,
+};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"t"}}"#;
 const NOTE: &str = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
@@ -70,6 +73,7 @@ fn the_rest_is_told_by_status() {
         Some(asked("POST", "2025-11-25", &body))
     };
     let other = CALL.replace("tools/call", "tools/list");
+    let page = Err(AskedError::Head(HeadError::Origin));
     for (asked, code, want) in [
         (asked("POST", "x", NOTE).err().map(Err), RefusalCode::Malformed, "400 null -32020"),
         (Some(asked("GET", "x", "")), RefusalCode::Denied, "405 null -32010 allow=POST"),
@@ -77,6 +81,7 @@ fn the_rest_is_told_by_status() {
         (post(&other), RefusalCode::Malformed, "400 null -32020"),
         (post("[]"), RefusalCode::Malformed, "400 null -32600"),
         (broken(CALL.to_owned()), RefusalCode::Malformed, "400 null -32700"),
+        (Some(page), RefusalCode::Malformed, "403 null -32600"),
         (None, RefusalCode::NotFound, "404 null -32601"),
         (None, RefusalCode::Killed, "403 null -32012"),
         (None, RefusalCode::Unauthenticated, "401 null -32012 www-authenticate=Bearer"),

@@ -4,10 +4,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
     header::{
         ACCEPT, ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING,
-        CONTENT_TYPE, RETRY_AFTER,
+        CONTENT_TYPE, ORIGIN, RETRY_AFTER,
     },
 };
 use provost_secrets::SecretName;
@@ -46,6 +46,10 @@ pub(crate) const STATELESS: &str = "2026-07-28";
 /// Under which key of `_meta` a body names its revision. Source: MCP 2026-07-28, "_meta".
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
+/// Whose web pages may ask: those of the machine that the browser runs on.
+/// Source: MCP 2025-11-25, "Streamable HTTP", security warning.
+const ORIGINS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 /// What the head of a request says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -60,6 +64,9 @@ pub(crate) struct Head {
 /// What is wrong with the head of a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeadError {
+    /// A web page of another machine asks through a browser.
+    #[error("`origin` must name this machine: web pages of other machines get no answers")]
+    Origin,
     /// A header is there twice, or cannot be read.
     #[error("`{0}` must be there once, with 1 to {VALUE_BYTES_MAX} visible ASCII characters")]
     Value(HeaderName),
@@ -79,10 +86,13 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`HeadError::Value`].
+    /// [`HeadError::Value`], [`HeadError::Origin`].
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, HeadError> {
         let text = |name: HeaderName| one(headers, &name).map_err(|()| HeadError::Value(name));
         text(LAST_EVENT)?;
+        if text(ORIGIN)?.is_some_and(|origin| !is_local(&origin)) {
+            return Err(HeadError::Origin);
+        }
         let name = match text(NAME)? {
             Some(name) => Some(plain(&name).ok_or(HeadError::Value(NAME))?),
             None => None,
@@ -130,6 +140,11 @@ impl Head {
     pub(crate) fn is_stateless(&self) -> bool {
         self.version.as_deref().is_some_and(|version| version >= STATELESS)
     }
+}
+
+fn is_local(origin: &str) -> bool {
+    let origin = origin.parse::<Uri>();
+    origin.is_ok_and(|origin| origin.host().is_some_and(|host| ORIGINS.contains(&host)))
 }
 
 /// What the headers repeat of a call's arguments: names in lower case, and values.

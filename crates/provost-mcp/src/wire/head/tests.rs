@@ -49,6 +49,13 @@ fn a_head_says_what_the_body_says() {
         (&[("mcp-session-id", "a"), ("mcp-session-id", "a")], LIST, Some("once")),
         (&[("mcp-session-id", "")], LIST, Some("once")),
         (&[("last-event-id", "a"), ("last-event-id", "b")], LIST, Some("once")),
+        (&[("origin", "http://localhost:8080")], LIST, None),
+        (&[("origin", "https://127.0.0.1")], LIST, None),
+        (&[("origin", "http://[::1]:1")], LIST, None),
+        (&[("origin", "http://evil.example.com")], LIST, Some("`origin` must name")),
+        (&[("origin", "http://localhost.evil.example.com")], LIST, Some("`origin` must name")),
+        (&[("origin", "http://localhost@evil.example.com")], LIST, Some("`origin` must name")),
+        (&[("origin", "null")], LIST, Some("`origin` must name")),
     ] {
         let message = read_asked(body.as_bytes()).unwrap();
         let got = Head::read(&headers(given)).and_then(|head| head.check(&message));
