@@ -24,6 +24,17 @@ pub(crate) fn python_mcp() -> Option<PathBuf> {
     Some(installed("venv/bin/python"))
 }
 
+/// A Node that can run the conformance suites of MCP, or the reason there is none.
+pub(crate) fn node() -> Option<PathBuf> {
+    let node = installed("conformance/node_modules/node/bin/node");
+    found("the MCP conformance suite", node)
+}
+
+/// The program of a conformance suite that [`node`] runs.
+pub(crate) fn conformance(package: &str) -> PathBuf {
+    installed(&format!("conformance/node_modules/{package}/dist/index.js"))
+}
+
 fn found(client: &str, path: PathBuf) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);

@@ -17,6 +17,8 @@ mod client;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod faults;
@@ -32,6 +34,8 @@ mod job_control;
 mod mcp;
 #[cfg(test)]
 mod mcp_bridge;
+#[cfg(test)]
+mod mcp_programs;
 #[cfg(test)]
 mod mcp_tools;
 #[cfg(test)]
