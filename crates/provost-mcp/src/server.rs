@@ -56,7 +56,7 @@ pub struct Server {
 pub(crate) enum Way {
     /// Over HTTP.
     Http {
-        upstream: Upstream,
+        upstream: Box<Upstream>,
         /// Its path.
         target: PathAndQuery,
         /// The credential it is asked with, if it wants one.
@@ -99,7 +99,7 @@ impl Server {
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let origin = url.strip_suffix(target.as_str()).unwrap_or(url);
         let upstream = Upstream::new(origin.parse()?, authorities, limits)?;
-        let way = Way::Http { upstream, target, secret };
+        let way = Way::Http { upstream: Box::new(upstream), target, secret };
         Ok(Self { name, way, arguments: Vec::new() })
     }
 

@@ -82,7 +82,7 @@ impl Exchange<'_> {
         if let Pin::Held { since } = pin {
             let message = format!(
                 "The tool {name:?} of MCP server `{server}` may not be called: its definition \
-                 changed on {since}; a person must look: `provost mcp diff {server} {name:?}`."
+                 changed on {since}; a person must look: `provost mcp tools {server}`."
             );
             return Err(NoAnswer::told(Told::no(DENIED, message)));
         }

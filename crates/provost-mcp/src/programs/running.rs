@@ -219,31 +219,23 @@ impl Running {
 
     /// Gives a line to whoever it is for.
     async fn take(&self, name: &ServerName, line: Bytes) {
-        let message = match jsonrpc::read_told(&line) {
-            Ok(message) => message,
+        let (to, line) = match jsonrpc::read_told(&line) {
             Err(error) => {
                 tracing::warn!(server = %name, %error, "a line of a program is no message");
                 return;
             }
-        };
-        let (to, line) = match message {
-            Message::Answer { id: Some(Id::Number(number)), answer } => {
-                let Some(Call { id, to, .. }) = self.waiting().calls.remove(&number) else {
-                    tracing::warn!(server = %name, number, "an answer nobody waits for");
+            Ok(Message::Answer { id, answer }) => match self.answered(id.as_ref(), &answer) {
+                Some((to, line)) => (Some(to), line),
+                None => {
+                    tracing::warn!(server = %name, "an answer that nobody waits for");
                     return;
-                };
-                let is_error = matches!(answer, Answer::Error(_));
-                (Some(to), Line { line: answered(&id, &answer), is_last: true, is_error })
-            }
-            Message::Answer { .. } => {
-                tracing::warn!(server = %name, "an answer to nothing that was asked");
-                return;
-            }
-            Message::Notification { params, .. } => {
+                }
+            },
+            Ok(Message::Notification { params, .. }) => {
                 let token = params.raw("progressToken");
                 (self.way(token), Line { line, is_last: false, is_error: false })
             }
-            Message::Request { .. } => {
+            Ok(Message::Request { .. }) => {
                 (self.way(None), Line { line, is_last: false, is_error: false })
             }
         };
@@ -252,6 +244,19 @@ impl Running {
             Some(to) => drop(to.send(line).await),
             None => self.keep(line.line),
         }
+    }
+
+    /// The answer under the client's id, and who waits for it.
+    fn answered(&self, id: Option<&Id>, answer: &Answer) -> Option<(mpsc::Sender<Line>, Line)> {
+        let Some(Id::Number(number)) = id else { return None };
+        let Call { id, to, .. } = self.waiting().calls.remove(number)?;
+        let (name, json) = match answer {
+            Answer::Result(json) => ("result", json),
+            Answer::Error(json) => ("error", json),
+        };
+        let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":{json}}}"#).into();
+        let is_error = matches!(answer, Answer::Error(_));
+        Some((to, Line { line, is_last: true, is_error }))
     }
 
     /// Where something goes that answers nothing.
@@ -389,13 +394,4 @@ impl Told {
             },
         }
     }
-}
-
-/// An answer under the client's id.
-fn answered(id: &Id, answer: &Answer) -> Bytes {
-    let (name, json) = match answer {
-        Answer::Result(json) => ("result", json),
-        Answer::Error(json) => ("error", json),
-    };
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"{name}":{json}}}"#).into()
 }

@@ -41,7 +41,7 @@ async fn a_tool_that_changed_is_held_until_a_person_looked() {
         assert_eq!(got.status(), StatusCode::OK);
         let error = got.error();
         assert!(error.starts_with("7 -32010 The tool \"read\""), "{error}");
-        assert!(error.contains("provost mcp diff fake \"read\""), "{error}");
+        assert!(error.contains("provost mcp tools fake"), "{error}");
         let called = world.seen().iter().filter(|method| *method == "tools/call").count();
         assert_eq!(called, 1);
         world.close().await;

@@ -21,12 +21,12 @@ pub(super) struct Id(String);
 
 impl Id {
     fn read(raw: &RawValue) -> Option<Self> {
-        match serde_json::from_str(raw.get()).ok()? {
+        let value: serde_json::Value = serde_json::from_str(raw.get()).ok()?;
+        if value.is_string() {
             // However its letters were escaped.
-            text @ serde_json::Value::String(_) => Some(Self(text.to_string())),
-            serde_json::Value::Number(_) => Some(Self(raw.get().to_owned())),
-            _ => None,
+            return Some(Self(value.to_string()));
         }
+        value.is_number().then(|| Self(raw.get().to_owned()))
     }
 }
 

@@ -206,7 +206,7 @@ impl<'a> Entry<'a> {
 #[cfg(test)]
 mod tests {
     use provost_api::Event;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::line;
 
@@ -254,11 +254,6 @@ mod tests {
                 json!({"session": {"ended": {"reason": "idle"}}}),
                 "session bot ended: idle  act_1",
             ),
-            (json!({"server": {"stopped": {}}}), "server  bot server ended  act_1"),
-            (
-                json!({"server": {"started": {"version": "1", "recovered": 2}}}),
-                "server  bot server 1 began, 2 unknown outcomes closed  act_1",
-            ),
             (
                 json!({"witness": {"plane": "hook", "via": "act_2", "tool_use": "toolu_1"}}),
                 "witness bot the call was seen by hook too, in act_2  act_1",
@@ -271,18 +266,37 @@ mod tests {
                 json!({"budget": {"spent": 7, "of": "bot"}}), // of a newer server
                 r#"budget  bot {"spent":7,"of":"bot"}  act_1"#,
             ),
+        ] {
+            assert_eq!(told(&record), want);
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_of_itself_is_a_sentence() {
+        for (record, want) in [
+            (json!({"server": {"stopped": {}}}), "server  bot server ended  act_1"),
+            (
+                json!({"server": {"started": {"version": "1", "recovered": 2}}}),
+                "server  bot server 1 began, 2 unknown outcomes closed  act_1",
+            ),
             (
                 json!({"server": {"clock_stepped": {"by_us": -5}}}),
                 "server  bot the clock was set by -5 µs  act_1",
             ),
         ] {
-            let kind = record.as_object().and_then(|record| record.keys().next()).unwrap();
-            let event = json!({
-                "index": 7, "at": "AT", "kind": kind,
-                "record": record, "subject": {"agent": "bot", "action": "act_1"},
-            });
-            let event: Event = serde_json::from_value(event).unwrap();
-            assert_eq!(line(&event), format!("      7  AT  {want}"));
+            assert_eq!(told(&record), want);
         }
+    }
+
+    /// The line of an event with this record, after its place and time.
+    fn told(record: &Value) -> String {
+        let kind = record.as_object().and_then(|record| record.keys().next()).unwrap();
+        let event = json!({
+            "index": 7, "at": "AT", "kind": kind,
+            "record": record, "subject": {"agent": "bot", "action": "act_1"},
+        });
+        let event: Event = serde_json::from_value(event).unwrap();
+        let line = line(&event);
+        line.strip_prefix("      7  AT  ").unwrap().to_owned()
     }
 }
