@@ -1,4 +1,4 @@
-//! `provost mcp`: a client's way to MCP servers; their tools, and a person's yes to what changed.
+//! `provost mcp`: a client's way to MCP servers, their tools, and a person's yes to changes.
 //!
 //! Everything a server says is hostile: to the model, to the terminal, and to the person who
 //! is to find out what it does. So what cannot be seen is written out.
