@@ -8,12 +8,23 @@ mod redirect;
 mod statement;
 mod wording;
 
-use tree_sitter::{Node, Parser, Tree};
+use std::{cell::Cell, ops::ControlFlow};
+
+use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
 
 use crate::{gather::Gather, path::Folder, rules::Rules};
 
 /// Longest script. Unit: bytes.
 const SCRIPT_BYTES_MAX: usize = 64 << 10;
+/// Most `|` in a script, wherever they stand. Measured with tree-sitter 0.27.1 in November 2026:
+/// where such a script is broken at its end, memory grows with their square, 600 MB at 8,000.
+const PIPES_MAX: usize = 2_048;
+/// How much of a script the parser is handed at a time. Unit: bytes.
+const PIECE_BYTES: usize = 256;
+/// Most pieces that the parser may take, and most of its hundreds of steps. It takes a piece
+/// again for each look ahead from before it, and at times looks from each word to the end.
+/// Measured in November 2026: a plain script of 64 KiB takes 3,000 steps.
+const EFFORT_MAX: usize = 8_192;
 /// Deepest nesting of a script's tree.
 const TREE_DEPTH_MAX: usize = 64;
 /// Deepest nesting of scripts and wrapped commands in each other.
@@ -133,10 +144,35 @@ fn parsed(script: &str) -> Option<Tree> {
     if script.len() > SCRIPT_BYTES_MAX || script.contains(odd) || joins_words(script) {
         return None;
     }
+    if script.bytes().filter(|&byte| byte == b'|').count() > PIPES_MAX {
+        return None;
+    }
+    let tree = tree(masked(script).as_bytes())?;
+    (!tree.root_node().has_error() && is_sound(&tree, script)).then_some(tree)
+}
+
+/// The tree of a text, unless it is broken beyond doubt or takes too much effort.
+fn tree(text: &[u8]) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
-    let tree = parser.parse(masked(script), None)?;
-    (!tree.root_node().has_error() && is_sound(&tree, script)).then_some(tree)
+    let effort = Cell::new(0_usize);
+    let is_too_much = || {
+        effort.set(effort.get().saturating_add(1));
+        effort.get() > EFFORT_MAX
+    };
+    let mut piece = |start: usize, _| {
+        let end = start.saturating_add(PIECE_BYTES).min(text.len());
+        // At its end, the parser soon comes to where it asks whether to go on.
+        if is_too_much() { &[] } else { text.get(start..end).unwrap_or_default() }
+    };
+    let mut go_on = |state: &ParseState| match state.has_error() || is_too_much() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let options = ParseOptions::new().progress_callback(&mut go_on);
+    let tree = parser.parse_with_options(&mut piece, None, Some(options))?;
+    // It may have ended before it asked.
+    (effort.get() <= EFFORT_MAX).then_some(tree)
 }
 
 /// Whether a line is continued in the middle of a word, which the parser takes for two.
@@ -200,4 +236,38 @@ fn children<'t>(node: Node<'t>) -> Vec<(Option<&'t str>, Node<'t>)> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PIPES_MAX, SCRIPT_BYTES_MAX, parsed, tree};
+
+    #[test]
+    fn scripts_that_take_too_much_effort_are_given_up() {
+        for (script, want) in [
+            ("a; ".repeat(20_000), true),
+            (format!("cat <<E > f\n{}E\n", "if x | y { \"z\" }\n".repeat(2_000)), true),
+            (format!("echo '{}'", "[1,{\"a\":2}] ".repeat(4_000)), true),
+            ("git add f && cargo test --all 2>&1 | tail -n 5\n".repeat(1_200), true),
+            ("x=(".repeat(5_000), false),
+            ("declare -a x=(".repeat(4_000), false),
+            ("<<E\n".repeat(15_000), false),
+            ("<<E <<F ".repeat(7_000), false),
+            ("|&".repeat(5_000), false), // broken beyond doubt at once
+        ] {
+            let start: String = script.chars().take(20).collect();
+            assert!(script.len() < SCRIPT_BYTES_MAX, "{start}");
+            assert_eq!(tree(script.as_bytes()).is_some(), want, "{start}");
+        }
+    }
+
+    #[test]
+    fn scripts_with_too_many_pipes_are_not_understood() {
+        for (pipes, want) in [(PIPES_MAX, true), (PIPES_MAX + 1, false)] {
+            let script = format!("a{}", "|a".repeat(pipes));
+            let flat = format!("echo '{}'", "|".repeat(pipes));
+            assert_eq!(parsed(&flat).is_some(), want, "{pipes}");
+            assert_eq!(parsed(&script).is_some(), want, "{pipes}");
+        }
+    }
 }
