@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 /// Longest name of an event. Unit: bytes. Ours: the longest in use has 19.
 const EVENT_BYTES_MAX: usize = 64;
 
+/// How much is told of why a body cannot be read. Unit: characters. Ours: it repeats the body.
+const WHY_CHARS_MAX: usize = 200;
+
 /// What was posted.
 #[derive(Debug)]
 pub(crate) struct Post {
@@ -56,8 +59,10 @@ impl Post {
     ///
     /// [`Malformed`], with the field and how to put it right.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Malformed> {
-        let fields: Fields = serde_json::from_slice(body)
-            .map_err(|error| malformed(&format!("the body is no hook's JSON: {error}")))?;
+        let fields: Fields = serde_json::from_slice(body).map_err(|error| {
+            let why: String = error.to_string().chars().take(WHY_CHARS_MAX).collect();
+            malformed(&format!("the body is no hook's JSON: {why}"))
+        })?;
         if !printable(&fields.hook_event_name, EVENT_BYTES_MAX) {
             return Err(malformed("`hook_event_name` must be a name of at most 64 letters"));
         }

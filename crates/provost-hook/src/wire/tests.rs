@@ -25,6 +25,12 @@ fn told(body: &str) -> String {
 }
 
 #[test]
+fn a_refusal_does_not_repeat_the_whole_body() {
+    let refused = told(&format!("{:?}", "x".repeat(10_000)));
+    assert!(refused.starts_with("refused: ") && refused.len() < 300, "{refused}");
+}
+
+#[test]
 fn what_is_posted_is_read_for_what_follows_from_it() {
     for (body, want) in [
         (
