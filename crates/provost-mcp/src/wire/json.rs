@@ -105,12 +105,72 @@ pub(crate) fn string(raw: &RawValue) -> Option<String> {
 
 /// JSON with sorted keys and no white space, without the member `_meta` if it is an object.
 pub(crate) fn canonical(text: &str) -> Option<Vec<u8>> {
-    let mut value: Value = serde_json::from_str(text).ok()?;
+    let Plain(mut value) = serde_json::from_str(text).ok()?;
     if let Some(object) = value.as_object_mut() {
         object.remove("_meta");
     }
     value.sort_all_objects();
     Some(value.to_string().into_bytes())
+}
+
+/// A value as it stands. [`Value`] alone takes an object whose first key is
+/// `$serde_json::private::RawValue` for the JSON in the text behind it.
+struct Plain(Value);
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PlainReader).map(Plain)
+    }
+}
+
+struct PlainReader;
+
+impl<'de> Visitor<'de> for PlainReader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut read = Vec::new();
+        while let Some(Plain(item)) = items.next_element()? {
+            read.push(item);
+        }
+        Ok(Value::Array(read))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut read = serde_json::Map::new();
+        while let Some((key, Plain(value))) = members.next_entry::<String, Plain>()? {
+            read.insert(key, value);
+        }
+        Ok(Value::Object(read))
+    }
 }
 
 fn broken(error: serde_json::Error) -> JsonError {
@@ -275,6 +335,13 @@ mod tests {
         assert_eq!(one, other);
         let changed = canonical(r#"{"inputSchema":{"a":{},"b":2},"name":"a"}"#);
         assert_ne!(one, changed);
+    }
+
+    #[test]
+    fn no_key_stands_for_something_else_in_the_canonical_form() {
+        let hidden = r#"{"a":{"$serde_json::private::RawValue":"1"}}"#;
+        assert_eq!(canonical(hidden).as_deref(), Some(hidden.as_bytes()));
+        assert_ne!(canonical(hidden), canonical(r#"{"a":1}"#));
     }
 
     proptest! {
