@@ -16,7 +16,7 @@ use crate::{gather::Gather, path::Folder, rules::Rules};
 
 /// Longest script. Unit: bytes.
 const SCRIPT_BYTES_MAX: usize = 64 << 10;
-/// Most `|` in a script, wherever they stand. Measured with tree-sitter 0.27.1 in November 2026:
+/// Most `|` in a script, wherever they stand. Measured with tree-sitter 0.27.1 in 11/2026:
 /// if a script is broken at its end, memory grows with their square, 600 MB at 8,000.
 const PIPES_MAX: usize = 2_048;
 /// How much of a script the parser is handed at a time. Unit: bytes.
