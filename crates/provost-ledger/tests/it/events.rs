@@ -143,7 +143,7 @@ fn canonical(mut event: Event) -> Event {
 fn each_record_has_a_kind() {
     let kinds: Vec<&str> = samples().iter().map(Event::kind).collect();
     let want = "intent outcome outcome refusal refusal admin session session server";
-    assert_eq!(kinds.join(" "), format!("{want} server server"));
+    assert_eq!(kinds.join(" "), format!("{want} server server witness alert"));
 }
 
 #[test]
