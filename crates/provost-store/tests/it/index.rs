@@ -6,12 +6,13 @@ use provost_types::{ActionId, SessionId};
 
 use crate::{
     database::{facts, open},
-    samples::{action, event, index, intent, name, others},
+    samples::{action, event, index, intent, joined, name, others},
 };
 
 facts![
     events_are_found_by_each_of_their_features,
     an_action_is_found_whole,
+    witnesses_and_alerts_are_found,
     a_batch_may_be_offered_again,
     a_gap_is_refused,
     intents_are_open_until_their_outcome,
@@ -205,5 +206,17 @@ async fn the_newest_checkpoint_is_kept(url: String) {
         store.put_checkpoint(size, note).await.unwrap();
         let kept = CheckpointRow { size: kept_size, note: kept_note.to_owned() };
         assert_eq!(store.last_checkpoint().await.unwrap(), Some(kept), "after {note:?}");
+    }
+}
+
+async fn witnesses_and_alerts_are_found(url: String) {
+    let store = open(&url).await;
+    index(&store, 0, &joined()).await.unwrap();
+    let kind =
+        |kind: &str| EventFilter { kind: Some(kind.to_owned()), ..EventFilter::default() };
+    let plane = EventFilter { plane: Some("hook".to_owned()), ..EventFilter::default() };
+    for (filter, want) in [(kind("witness"), 0), (kind("alert"), 1), (plane, 0)] {
+        let found = store.events(&filter, Order::OldestFirst, 10).await.unwrap();
+        assert_eq!(found, [want], "filter = {filter:?}");
     }
 }

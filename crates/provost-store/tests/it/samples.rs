@@ -135,7 +135,7 @@ pub(crate) fn action() -> (ActionId, [Event; 2]) {
 }
 
 /// One event of every kind that has no outcome to wait for.
-pub(crate) fn others() -> [Event; 7] {
+pub(crate) fn others() -> [Event; 5] {
     let refused = Refused {
         code: "denied".to_owned(),
         reason: "no policy permits it".to_owned(),
@@ -157,6 +157,12 @@ pub(crate) fn others() -> [Event; 7] {
         event(None, Record::Session(ended)),
         Event { record: Record::Server(ServerEvent::Stopped), ..server.clone() },
         Event { record: Record::Server(ServerEvent::ClockStepped { by_us: -5 }), ..server },
+    ]
+}
+
+/// What does not come from one request alone.
+pub(crate) fn joined() -> [Event; 2] {
+    [
         event(
             Some(ActionId::generate()),
             Record::Witness(Witness {
