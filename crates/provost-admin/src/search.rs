@@ -12,7 +12,7 @@ use crate::{error::ApiError, extract::parsed_in, ledger::LedgerReadError};
 const TEXT_CHARS_MAX: usize = 200;
 
 /// [`EVENT_KINDS`] in a sentence.
-const KINDS_TOLD: &str = 
+const KINDS_TOLD: &str =
     "use intent, outcome, refusal, admin, session, server, witness or alert";
 
 /// What is looked for.
