@@ -17,6 +17,7 @@ use std::{
 };
 
 use provost_ledger::{Alert, Intent, Record, Witness};
+use provost_tools::{canonical_json, json_value};
 use provost_types::{Action, ActionId, Causes, Outcome, Plane, SessionId, Status, Verdict};
 use sha2::{Digest as _, Sha256};
 
@@ -299,11 +300,8 @@ fn count(result: &'static str, sight: &Sight) {
 
 /// The SHA-256 of JSON with sorted keys and no white space; of the bytes, if they are no JSON.
 fn canonical(arguments: &[u8]) -> Vec<u8> {
-    let printed = match serde_json::from_slice::<serde_json::Value>(arguments) {
-        Ok(mut value) => {
-            value.sort_all_objects();
-            value.to_string().into_bytes()
-        }
+    let printed = match json_value(arguments) {
+        Ok(value) => canonical_json(value),
         Err(_no_json) => arguments.to_vec(),
     };
     Sha256::digest(printed).to_vec()

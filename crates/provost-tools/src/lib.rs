@@ -26,6 +26,7 @@
 //! - The grammar is that of bash. `zsh` and `sh` are read as if they were bash.
 
 mod call;
+mod canonical;
 mod files;
 mod gather;
 mod json;
@@ -37,6 +38,7 @@ mod shell;
 mod tool;
 mod word;
 
+pub use canonical::{canonical_json, json_value};
 pub use risk::Risk;
 
 /// What a tool call would do, as far as its arguments tell.

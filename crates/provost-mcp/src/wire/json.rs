@@ -9,7 +9,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 /// Deepest nesting of what a client sends. Unit: objects and arrays. Ours: half of what most
 /// readers take.
@@ -105,72 +105,11 @@ pub(crate) fn string(raw: &RawValue) -> Option<String> {
 
 /// JSON with sorted keys and no white space, without the member `_meta` if it is an object.
 pub(crate) fn canonical(text: &str) -> Option<Vec<u8>> {
-    let Plain(mut value) = serde_json::from_str(text).ok()?;
+    let mut value = provost_tools::json_value(text.as_bytes()).ok()?;
     if let Some(object) = value.as_object_mut() {
         object.remove("_meta");
     }
-    value.sort_all_objects();
-    Some(value.to_string().into_bytes())
-}
-
-/// A value as it stands. [`Value`] alone takes an object whose first key is
-/// `$serde_json::private::RawValue` for the JSON in the text behind it.
-struct Plain(Value);
-
-impl<'de> Deserialize<'de> for Plain {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlainReader).map(Plain)
-    }
-}
-
-struct PlainReader;
-
-impl<'de> Visitor<'de> for PlainReader {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut read = Vec::new();
-        while let Some(Plain(item)) = items.next_element()? {
-            read.push(item);
-        }
-        Ok(Value::Array(read))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut read = serde_json::Map::new();
-        while let Some((key, Plain(value))) = members.next_entry::<String, Plain>()? {
-            read.insert(key, value);
-        }
-        Ok(Value::Object(read))
-    }
+    Some(provost_tools::canonical_json(value))
 }
 
 fn broken(error: serde_json::Error) -> JsonError {
