@@ -27,6 +27,6 @@ pub use http::{Governed, HttpServer, Serve};
 pub use limits::Limits;
 pub use plane::{HttpAsk, HttpFrame, HttpPlane};
 pub use present::present;
-pub use reply_head::{ACTION_HEADER, name_action};
+pub use reply_head::{ACTION_HEADER, Form, name_action};
 pub use tls::{Reload, Tls, TlsError, TlsFiles};
 pub use tool_call::{CORRELATION_BYTES_MAX, ToolCall, printable};

@@ -12,7 +12,7 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use provost_gateway::{HttpAsk, HttpFrame};
+use provost_gateway::{Form, HttpAsk, HttpFrame};
 use provost_pipeline::{Permit, Reply, Stop};
 use provost_secrets::SecretName;
 use provost_types::{Outcome, Status};
@@ -27,7 +27,7 @@ use crate::{
     server::Way,
     sessions::{Entered, Key},
     wire::{
-        head::{self, Form},
+        head,
         jsonrpc::{Id, Message, Params},
     },
 };

@@ -9,6 +9,7 @@
 
 mod classify;
 mod execute;
+pub mod header;
 mod programs;
 mod refuse;
 mod server;

@@ -23,11 +23,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) use self::running::Told;
 use self::running::{NotAsked, Running};
 use crate::{
+    header::SESSION,
     server::ServerName,
     sessions::Key,
     wire::{
         events,
-        head::SESSION,
         jsonrpc::{self, Id, Message, Params},
     },
 };

@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::app::InProcess;
-pub(crate) use remote::Remote;
+pub(crate) use remote::{NotNamed, Remote, bearer, innermost};
 pub(crate) use socket::Socket;
 
 /// Longest wait for an answer; the longest poll is half of it. Unit: seconds.

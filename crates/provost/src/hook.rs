@@ -18,18 +18,18 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
-use secrecy::{ExposeSecret as _, SecretString};
+use provost_gateway::ACTION_HEADER;
+use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::{ClientError, Remote};
+use crate::client::{NotNamed, Remote, bearer, innermost};
 pub(crate) use answer::Moment;
 
 /// Largest hook that is passed on: a tool's result can be a whole file. Unit: bytes.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
-/// What the gateway's answers bear, so that nobody else's are taken for them.
-const ACTION_HEADER: &str = "x-provost-action";
-/// How actions are named.
+/// How the actions are named that the gateway's answers bear, so that nobody else's are taken
+/// for them.
 const ACTION_BEGINNING: &str = "act_";
 
 /// What the hook is to do, and with what.
@@ -236,22 +236,10 @@ impl<'a> Gateway<'a> {
     fn named(asked: &'a Asked) -> Result<Self, HookError> {
         let credential = asked.credential.as_ref().ok_or(HookError::NoCredential)?;
         let url = asked.url.as_deref().ok_or(HookError::NoUrl)?;
-        let url: Uri = url.parse().map_err(|_| HookError::BadUrl)?;
-        let mut parts = url.into_parts();
-        let (Some(scheme), Some(authority), Some(path)) =
-            (parts.scheme.take(), parts.authority.take(), parts.path_and_query.take())
-        else {
-            return Err(HookError::BadUrl);
-        };
-        let base = format!("{scheme}://{authority}");
-        let remote = Remote::new(&base, asked.ca_file.as_deref());
-        let remote = remote.map_err(|error| match error {
-            ClientError::Unreachable { .. } => HookError::BadCertificates,
-            ClientError::BadServer { .. }
-            | ClientError::PlainToken { .. }
-            | ClientError::Refused(_)
-            | ClientError::Answered(_)
-            | ClientError::Garbled { .. } => HookError::BadUrl,
+        let at = Remote::at(url, asked.ca_file.as_deref());
+        let (remote, path) = at.map_err(|why| match why {
+            NotNamed::Url => HookError::BadUrl,
+            NotNamed::Certificates => HookError::BadCertificates,
         })?;
         Ok(Self { remote, path: Uri::from(path), credential })
     }
@@ -261,10 +249,7 @@ impl<'a> Gateway<'a> {
     }
 
     async fn post(&self, input: Bytes) -> Result<Response<Bytes>, HookError> {
-        let mut bearer =
-            http::HeaderValue::try_from(format!("Bearer {}", self.credential.expose_secret()))
-                .map_err(|_| HookError::NoCredential)?;
-        bearer.set_sensitive(true);
+        let bearer = bearer(self.credential).map_err(|_| HookError::NoCredential)?;
         let request = Request::builder()
             .method(Method::POST)
             .uri(self.path.clone())
@@ -295,15 +280,6 @@ impl<'a> Gateway<'a> {
         }
         answer::understood(event, reply.body()).ok_or_else(not_understood)
     }
-}
-
-/// The last cause of an error: the first ones only say that there was one.
-fn innermost(error: &io::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

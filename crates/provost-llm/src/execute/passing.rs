@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH, response};
-use provost_gateway::{EgressError, HttpFrame, UpstreamBody, name_action};
+use provost_gateway::{EgressError, Form, HttpFrame, UpstreamBody, name_action};
 use provost_pipeline::{ClientGone, Refusal, Reply, ResultSink, Stop};
 use provost_types::{Outcome, Status};
 use serde_json::Value;
@@ -25,7 +25,7 @@ use crate::{
         coding::Decoder,
         conversation,
         gate::{Call, Gate, GateError, Step},
-        head::{self, Body, Form},
+        head::{self, Body},
         reply::{Collected, Seen},
         whole::Whole,
     },

@@ -9,7 +9,7 @@ use http::{
         EXPECT, FORWARDED, HOST, SET_COOKIE, VIA,
     },
 };
-use provost_gateway::strip_hop_by_hop;
+use provost_gateway::{Form, strip_hop_by_hop};
 use provost_secrets::SecretName;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -82,17 +82,6 @@ pub(crate) struct Body {
     pub(crate) coding: Coding,
 }
 
-/// What an answer's body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// `application/json`
-    Json,
-    /// `text/event-stream`
-    Stream,
-    /// Anything else.
-    Other,
-}
-
 /// An answer that must not reach the agent as it is. Its text is what the agent is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfit {
@@ -143,21 +132,6 @@ pub(crate) fn judge(
         _ if status.is_redirection() || status.is_informational() => Err(Unfit::Redirect),
         _ if status.is_success() && form == Form::Other => Err(Unfit::Form),
         _ => Coding::of(headers).map(|coding| Body { form, coding }).ok_or(Unfit::Coding),
-    }
-}
-
-impl Form {
-    fn of(headers: &HeaderMap) -> Self {
-        let essence = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .map(|essence| essence.trim().to_ascii_lowercase());
-        match essence.as_deref() {
-            Some("application/json") => Self::Json,
-            Some("text/event-stream") => Self::Stream,
-            _ => Self::Other,
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use provost_gateway::{
-    EgressError, HttpFrame, name_action,
+    EgressError, Form, HttpFrame, name_action,
     sse::{Event, Events},
 };
 use provost_pipeline::{ClientGone, Reply, ResultSink, Stop};
@@ -23,10 +23,10 @@ use super::{
 };
 use crate::{
     classify::What,
+    header::SESSION,
     refuse::{NO_ANSWER, Told},
     wire::{
-        events,
-        head::{self, Form},
+        events, head,
         jsonrpc::{self, Answer, Id, Message},
     },
 };
@@ -74,11 +74,11 @@ impl Exchange<'_> {
     fn note_session(&self, status: StatusCode, headers: &mut HeaderMap) {
         let begins = self.request().is_some_and(|(_, method, _)| method == "initialize");
         let begun = head::begun(headers);
-        headers.remove(head::SESSION);
+        headers.remove(SESSION);
         if let Some(id) = begun.filter(|_| begins && status.is_success())
             && let Ok(value) = id.parse()
         {
-            headers.insert(head::SESSION, value);
+            headers.insert(SESSION, value);
             self.plane.sessions.begin((self.server.name.clone(), id), self.permit.session());
         }
         let ended = self.asked.what == What::End && status.is_success();

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use http::StatusCode;
 use jsonschema::PatternOptions;
-use provost_gateway::sse::Events;
+use provost_gateway::{Form, sse::Events};
 use provost_pipeline::{Pin, PinnedTool};
 use serde_json::Value;
 
@@ -17,8 +17,7 @@ use crate::{
     classify::any_call,
     refuse::{DENIED, HEADER_MISMATCH, INVALID_PARAMS, NO_ANSWER, Told},
     wire::{
-        head::{self, Form},
-        json,
+        head, json,
         jsonrpc::{self, Answer, Id, Message, Params},
         tools::ToolList,
     },

@@ -10,25 +10,12 @@ use http::{
         CONTENT_TYPE, ORIGIN, RETRY_AFTER,
     },
 };
+use provost_gateway::Form;
 use provost_secrets::SecretName;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::jsonrpc::{Message, Params};
-
-/// Names the client's session with the server, where a server has such.
-pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-
-/// The revision of the protocol that is spoken.
-pub(crate) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-
-/// Where a client resumes a stream.
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
-
-/// Repeats the body's `method`.
-pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-
-/// Repeats the name or URI in the body.
-pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
+use crate::header::{LAST_EVENT, METHOD, NAME, SESSION, STATELESS, VERSION};
 
 /// Repeat arguments in the body that a server wants to route by.
 const PARAM_PREFIX: &str = "mcp-param-";
@@ -38,10 +25,6 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 /// Longest value of a header that is read. Unit: bytes. Ours: some session ids are tokens.
 const VALUE_BYTES_MAX: usize = 2048;
-
-/// The first revision without sessions, in which headers repeat the body.
-/// Source: MCP 2026-07-28, "Streamable HTTP".
-pub(crate) const STATELESS: &str = "2026-07-28";
 
 /// Under which key of `_meta` a body names its revision. Source: MCP 2026-07-28, "_meta".
 const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -272,32 +255,6 @@ pub(crate) fn back(headers: &HeaderMap, form: Form) -> HeaderMap {
 /// The session that an answer begins.
 pub(crate) fn begun(headers: &HeaderMap) -> Option<String> {
     one(headers, &SESSION).ok().flatten()
-}
-
-/// What a body is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// `application/json`
-    Json,
-    /// `text/event-stream`
-    Stream,
-    /// Anything else, or nothing.
-    Other,
-}
-
-impl Form {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let essence = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .map(|essence| essence.trim().to_ascii_lowercase());
-        match essence.as_deref() {
-            Some("application/json") => Self::Json,
-            Some("text/event-stream") => Self::Stream,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// An answer that must not reach the agent as it is. Its text is what the agent is told.

@@ -14,26 +14,15 @@ use http::{
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
-use provost_mcp::ServerName;
-use secrecy::{ExposeSecret as _, SecretString};
+use provost_gateway::Form;
+use provost_mcp::{
+    ServerName,
+    header::{LAST_EVENT, METHOD, NAME, SESSION, STATELESS, VERSION},
+};
+use secrecy::SecretString;
 
 use super::message::Message;
-use crate::client::{ClientError, Remote, collected};
-
-/// Names the client's session with the server, where a server has such.
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-/// The revision of the protocol that is spoken.
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-/// Where a stream is resumed.
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
-/// Repeats the body's `method`.
-const METHOD: HeaderName = HeaderName::from_static("mcp-method");
-/// Repeats the name or URI in the body.
-const NAME: HeaderName = HeaderName::from_static("mcp-name");
-
-/// The first revision without sessions, in which headers repeat the body. Revisions are dates.
-/// Source: MCP 2026-07-28, "Streamable HTTP".
-const STATELESS: &str = "2026-07-28";
+use crate::client::{NotNamed, Remote, bearer, collected, innermost};
 
 /// Which server, where its gateway is, and with what it is called.
 #[derive(Debug)]
@@ -198,9 +187,7 @@ pub(super) fn begun(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Whether an answer is a stream of events.
 pub(super) fn is_stream(headers: &HeaderMap) -> bool {
-    let form = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = form.and_then(|form| form.split(';').next()).unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("text/event-stream")
+    Form::of(headers) == Form::Stream
 }
 
 /// The gateway, and the credential it is called with.
@@ -225,30 +212,15 @@ impl Gateway {
         let credential = asked.credential.as_ref().ok_or(BridgeError::NoCredential)?;
         let url = asked.url.as_deref().ok_or(BridgeError::NoUrl)?;
         let url = format!("{}/{}", url.trim_end_matches('/'), asked.server);
-        let url: Uri = url.parse().map_err(|_| BridgeError::BadUrl)?;
-        let mut parts = url.into_parts();
-        let (Some(scheme), Some(authority), Some(path)) =
-            (parts.scheme.take(), parts.authority.take(), parts.path_and_query.take())
-        else {
-            return Err(BridgeError::BadUrl);
-        };
+        let at = Remote::at(&url, asked.ca_file.as_deref());
+        let (remote, path) = at.map_err(|why| match why {
+            NotNamed::Url => BridgeError::BadUrl,
+            NotNamed::Certificates => BridgeError::BadCertificates,
+        })?;
         if path.query().is_some() {
             return Err(BridgeError::BadUrl);
         }
-        let base = format!("{scheme}://{authority}");
-        let remote = Remote::new(&base, asked.ca_file.as_deref());
-        let remote = remote.map_err(|error| match error {
-            ClientError::Unreachable { .. } => BridgeError::BadCertificates,
-            ClientError::BadServer { .. }
-            | ClientError::PlainToken { .. }
-            | ClientError::Refused(_)
-            | ClientError::Answered(_)
-            | ClientError::Garbled { .. } => BridgeError::BadUrl,
-        })?;
-        let bearer = format!("Bearer {}", credential.expose_secret());
-        let mut bearer =
-            HeaderValue::try_from(bearer).map_err(|_| BridgeError::NoCredential)?;
-        bearer.set_sensitive(true);
+        let bearer = bearer(credential).map_err(|_| BridgeError::NoCredential)?;
         let (was_reached, was_missed) = (AtomicBool::new(false), AtomicBool::new(false));
         Ok(Self { remote, path: Uri::from(path), bearer, was_reached, was_missed })
     }
@@ -293,12 +265,7 @@ impl Gateway {
     }
 
     fn unreachable(&self, error: &io::Error) -> CallError {
-        // The first causes only say that there was one.
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(next) = cause.source() {
-            cause = next;
-        }
-        CallError::Unreachable { gateway: self.remote.name(), reason: cause.to_string() }
+        CallError::Unreachable { gateway: self.remote.name(), reason: innermost(error) }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, uri::PathAndQuery};
+use http::{
+    HeaderValue, Request, Response, Uri, header::InvalidHeaderValue, uri::PathAndQuery,
+};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
@@ -16,6 +18,7 @@ use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{ClientError, collected};
 
@@ -32,7 +35,43 @@ pub(crate) struct Remote {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
+/// A URL that names no place that can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotNamed {
+    /// It is not one of a server.
+    Url,
+    /// The certificates to trust for it cannot be read.
+    Certificates,
+}
+
 impl Remote {
+    /// The server of a URL, and what is asked for there; certificates as in [`Self::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotNamed`], by its variants.
+    pub(crate) fn at(
+        url: &str,
+        ca_file: Option<&Path>,
+    ) -> Result<(Self, PathAndQuery), NotNamed> {
+        let mut parts = url.parse::<Uri>().map_err(|_| NotNamed::Url)?.into_parts();
+        let (Some(scheme), Some(authority), Some(path)) =
+            (parts.scheme.take(), parts.authority.take(), parts.path_and_query.take())
+        else {
+            return Err(NotNamed::Url);
+        };
+        let remote = Self::new(&format!("{scheme}://{authority}"), ca_file);
+        let remote = remote.map_err(|error| match error {
+            ClientError::Unreachable { .. } => NotNamed::Certificates,
+            ClientError::BadServer { .. }
+            | ClientError::PlainToken { .. }
+            | ClientError::Refused(_)
+            | ClientError::Answered(_)
+            | ClientError::Garbled { .. } => NotNamed::Url,
+        })?;
+        Ok((remote, path))
+    }
+
     /// The server at a URL; its certificate is checked against `ca_file`, or the public ones.
     ///
     /// # Errors
@@ -98,6 +137,26 @@ impl Remote {
         *request.uri_mut() = Uri::from_parts(target).map_err(io::Error::other)?;
         self.client.request(request).await.map_err(io::Error::other)
     }
+}
+
+/// The header that shows a credential, which no log shows.
+///
+/// # Errors
+///
+/// The credential does not fit into a header, so it is none.
+pub(crate) fn bearer(credential: &SecretString) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", credential.expose_secret()))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
+}
+
+/// The last cause of an error: the first ones only say that there was one.
+pub(crate) fn innermost(error: &io::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }
 
 /// Whether a host, as written in a URL, is this machine.
