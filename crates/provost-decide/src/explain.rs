@@ -162,6 +162,7 @@ impl fmt::Display for Explanation {
         let verdict = match self.decision.verdict {
             Verdict::Allow => "ALLOW",
             Verdict::Deny => "DENY",
+            Verdict::Hold => "HOLD",
         };
         writeln!(f, "{verdict}  {}", self.question)?;
         writeln!(f, "  {}", self.decision.reason)?;

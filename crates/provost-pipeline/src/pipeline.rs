@@ -131,7 +131,7 @@ impl Pipeline {
         let keeping = self.keeping(&caller)?;
         let intent = intent(&caller, &action, &keeping, decision);
         known.intent = Some(intent.clone());
-        if intent.decision.verdict == Verdict::Deny {
+        if intent.decision.verdict != Verdict::Allow {
             return Err(Reason::new(RefusalCode::Denied, intent.decision.reason));
         }
         let span = trace::begin(id, &caller, &intent);

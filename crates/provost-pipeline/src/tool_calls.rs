@@ -136,7 +136,7 @@ impl ToolCalls {
     ) -> Result<(), Reason> {
         let caller = place.caller;
         self.directory.enter(caller)?;
-        if intent.decision.verdict == Verdict::Deny {
+        if intent.decision.verdict != Verdict::Allow {
             return Err(Reason::new(RefusalCode::Denied, intent.decision.reason.clone()));
         }
         match sight {

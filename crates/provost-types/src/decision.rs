@@ -24,13 +24,15 @@ impl fmt::Display for PolicyVersion {
     }
 }
 
-/// Yes or no.
+/// Yes, no, or ask somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// At least one `permit` applies and no `forbid` does.
     Allow,
     /// A `forbid` applies, or nothing permits.
     Deny,
+    /// Only gates forbid it, and it would be allowed without them: an approval lifts them.
+    Hold,
 }
 
 impl Verdict {
@@ -39,6 +41,7 @@ impl Verdict {
         match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::Hold => "hold",
         }
     }
 }
@@ -46,7 +49,7 @@ impl Verdict {
 /// A verdict and what determined it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Yes or no.
+    /// Yes, no, or ask somebody.
     pub verdict: Verdict,
     /// The policies that determined the verdict, sorted; empty when nothing permits.
     pub policies: Vec<PolicyId>,

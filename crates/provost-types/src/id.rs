@@ -83,6 +83,10 @@ id!(
     CredentialId, "crd"
 );
 id!(
+    /// One held action's way to an answer.
+    ApprovalId, "apr"
+);
+id!(
     /// One person who may use the control API.
     HumanId, "hum"
 );

@@ -20,7 +20,7 @@ pub use causes::Causes;
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock, Timestamp};
 pub use decision::{Decision, PolicyId, PolicyVersion, Verdict};
 pub use digest::{Digest, DigestError};
-pub use id::{ActionId, BootId, CredentialId, HumanId, IdError, SessionId};
+pub use id::{ActionId, ApprovalId, BootId, CredentialId, HumanId, IdError, SessionId};
 pub use name::{AgentName, NameError, ProjectName};
 pub use outcome::{Outcome, Status, ToolUse, Usage};
 pub use rfc3339::TimeError;

@@ -122,6 +122,7 @@ fn decision(decision: wire::Decision<'_>) -> Result<types::Decision, DecodeError
         verdict: match decision.verdict {
             wire::Verdict::Allow => Verdict::Allow,
             wire::Verdict::Deny => Verdict::Deny,
+            wire::Verdict::Hold => Verdict::Hold,
         },
         policies: decision.policies.iter().map(|id| PolicyId(id.as_ref().into())).collect(),
         version: PolicyVersion(parsed("version", &decision.version)?),

@@ -125,6 +125,7 @@ pub(super) struct Decision<'a> {
 pub(super) enum Verdict {
     Allow,
     Deny,
+    Hold,
 }
 
 #[derive(Serialize, Deserialize)]

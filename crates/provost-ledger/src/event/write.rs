@@ -112,6 +112,7 @@ fn decision(decision: &types::Decision) -> wire::Decision<'_> {
         verdict: match decision.verdict {
             Verdict::Allow => wire::Verdict::Allow,
             Verdict::Deny => wire::Verdict::Deny,
+            Verdict::Hold => wire::Verdict::Hold,
         },
         version: shown(&decision.version),
     }
