@@ -80,6 +80,7 @@ async fn recorded(app: &App, action: ActionId) -> Result<Asked, ApiError> {
         let intent = match event.record {
             Record::Intent(intent) => Some(intent),
             Record::Refusal(refused) => refused.intent,
+            Record::Approval(approval) => approval.intent,
             Record::Outcome(_)
             | Record::Admin(_)
             | Record::Session(_)

@@ -13,7 +13,7 @@ const TEXT_CHARS_MAX: usize = 200;
 
 /// [`EVENT_KINDS`] in a sentence.
 const KINDS_TOLD: &str =
-    "use intent, outcome, refusal, admin, session, server, witness or alert";
+    "use intent, outcome, refusal, admin, session, server, witness, alert or approval";
 
 /// What is looked for.
 #[derive(Clone, Debug, Default)]

@@ -59,8 +59,10 @@ pub struct EventQuery {
 }
 
 /// Every [`Event::kind`].
-pub const EVENT_KINDS: [&str; 8] =
-    ["intent", "outcome", "refusal", "admin", "session", "server", "witness", "alert"];
+pub const EVENT_KINDS: [&str; 9] = [
+    "intent", "outcome", "refusal", "admin", "session", "server", "witness", "alert",
+    "approval",
+];
 
 /// One page of events. A page ends at its limit, at 4 MiB, or where enough was searched for
 /// one call; so there is more wherever `after` is not `size - 1`, even behind an empty page.

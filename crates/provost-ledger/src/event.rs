@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use provost_types::{
-    ActionId, AgentName, BootId, Correlation, CredentialId, Decision, Digest, Monotonic,
-    Outcome, ProjectName, SessionId, Timestamp, Value,
+    ActionId, AgentName, ApprovalId, BootId, Correlation, CredentialId, Decision, Digest,
+    Monotonic, Outcome, ProjectName, SessionId, Timestamp, Value,
 };
 
 mod brief;
@@ -73,6 +73,8 @@ pub enum Record {
     Witness(Witness),
     /// Something does not fit together, and somebody should look.
     Alert(Alert),
+    /// A step of an approval.
+    Approval(Approval),
 }
 
 /// One more sight of a tool call; the event's subject names the call's action.
@@ -99,6 +101,22 @@ pub struct Alert {
     pub message: String,
     /// Particulars, by ASCII name; never a secret.
     pub detail: BTreeMap<String, String>,
+}
+
+/// A step of an approval; the event's subject names the action that was held, or for `used`
+/// the one that went ahead by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The approval.
+    pub approval: ApprovalId,
+    /// What happened to it, such as `requested`.
+    pub step: String,
+    /// Who did that: `human/NAME`, `local/UID`, `session/ID` or `provost`.
+    pub by: String,
+    /// Particulars, by ASCII name; never a secret.
+    pub detail: BTreeMap<String, String>,
+    /// The action as it was held, where it was requested.
+    pub intent: Option<Intent>,
 }
 
 /// One action as it was understood and decided.
@@ -232,6 +250,7 @@ impl Event {
             Record::Server(_) => "server",
             Record::Witness(_) => "witness",
             Record::Alert(_) => "alert",
+            Record::Approval(_) => "approval",
         }
     }
 

@@ -17,8 +17,8 @@ mod verify;
 pub use builder::Builder;
 pub use checkpoint::{CHECKPOINT_PATH, Checkpoint, NoteError};
 pub use event::{
-    Admin, Alert, Brief, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record,
-    Refused, ServerEvent, SessionEvent, Subject, Witness,
+    Admin, Alert, Approval, Brief, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent,
+    Record, Refused, ServerEvent, SessionEvent, Subject, Witness,
 };
 pub use key::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};
 pub use merkle::{Hash, Tree, leaf_hash, node_hash};

@@ -5,6 +5,7 @@
 //! from it. Nothing here decides or caches; each public method is one transaction.
 
 mod agents;
+mod approvals;
 mod blocks;
 mod check;
 mod columns;
@@ -27,6 +28,9 @@ use std::{fmt, sync::Arc};
 use sqlx::AnyPool;
 use tokio::sync::Mutex;
 
+pub use approvals::{
+    AnswerRow, ApprovalFilter, ApprovalRow, ApprovalState, ApprovalStateError, GateRow, Reach,
+};
 pub use check::IndexFault;
 pub use connect::sqlite_url;
 pub use error::{ConnectError, StoreError, Unavailable};

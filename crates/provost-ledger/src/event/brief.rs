@@ -73,6 +73,10 @@ impl<'a> Brief<'a> {
             Record::Server(event) => brief.verb = Some(event.verb().into()),
             Record::Witness(witness) => brief.plane = Some(witness.plane.get()),
             Record::Alert(alert) => brief.verb = Some(alert.rule.get()),
+            Record::Approval(approval) => {
+                approval.intent.into_iter().for_each(|intent| brief.ask(intent));
+                brief.result = Some(approval.step.get());
+            }
         }
         Ok(brief)
     }
@@ -132,6 +136,8 @@ enum Record<'a> {
     Witness(Witness<'a>),
     #[serde(borrow)]
     Alert(Alert<'a>),
+    #[serde(borrow)]
+    Approval(Approval<'a>),
 }
 
 #[derive(Deserialize)]
@@ -144,6 +150,14 @@ struct Witness<'a> {
 struct Alert<'a> {
     #[serde(borrow)]
     rule: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Approval<'a> {
+    #[serde(borrow)]
+    intent: Option<Intent<'a>>,
+    #[serde(borrow)]
+    step: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -214,6 +228,7 @@ impl Record<'_> {
             Self::Server(_) => "server",
             Self::Witness(_) => "witness",
             Self::Alert(_) => "alert",
+            Self::Approval(_) => "approval",
         }
     }
 }

@@ -6,8 +6,8 @@ use provost_types as types;
 use types::{PolicyId, PolicyVersion, Status, Timestamp, ToolUse, Usage, Value, Verdict};
 
 use super::{
-    Admin, Alert, DecodeError, ENTRY_LEN_MAX, Event, Intent, Record, Refused, ServerEvent,
-    SessionEvent, Subject, Witness,
+    Admin, Alert, Approval, DecodeError, ENTRY_LEN_MAX, Event, Intent, Record, Refused,
+    ServerEvent, SessionEvent, Subject, Witness,
     wire::{self, Text, VERSION, Wire},
 };
 
@@ -54,6 +54,7 @@ fn record(record: wire::Record<'_>) -> Result<Record, DecodeError> {
         wire::Record::Server(event) => Record::Server(server(event)),
         wire::Record::Witness(witness) => Record::Witness(self::witness(witness)?),
         wire::Record::Alert(alert) => Record::Alert(self::alert(alert)),
+        wire::Record::Approval(approval) => Record::Approval(self::approval(approval)?),
     })
 }
 
@@ -74,6 +75,17 @@ fn alert(alert: wire::Alert<'_>) -> Alert {
         message: alert.message.into_owned(),
         detail: detail.map(|(name, it)| (name.into_owned(), it.into_owned())).collect(),
     }
+}
+
+fn approval(approval: wire::Approval<'_>) -> Result<Approval, DecodeError> {
+    let detail = approval.detail.into_iter();
+    Ok(Approval {
+        approval: parsed("approval", &approval.approval)?,
+        step: approval.step.into_owned(),
+        by: approval.by.into_owned(),
+        detail: detail.map(|(name, it)| (name.into_owned(), it.into_owned())).collect(),
+        intent: approval.intent.map(intent).transpose()?,
+    })
 }
 
 fn intent(intent: wire::Intent<'_>) -> Result<Intent, DecodeError> {

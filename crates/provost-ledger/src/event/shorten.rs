@@ -70,6 +70,11 @@ impl Limits {
                 self.texts([&mut alert.rule, &mut alert.message]);
                 self.map(&mut alert.detail, |text| self.text(text));
             }
+            Record::Approval(approval) => {
+                self.texts([&mut approval.by, &mut approval.step]);
+                self.map(&mut approval.detail, |text| self.text(text));
+                approval.intent.iter_mut().for_each(|intent| self.intent(intent));
+            }
         }
     }
 

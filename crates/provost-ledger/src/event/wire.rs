@@ -48,6 +48,7 @@ pub(super) enum Record<'a> {
     Server(Server<'a>),
     Witness(Witness<'a>),
     Alert(Alert<'a>),
+    Approval(Approval<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +66,16 @@ pub(super) struct Alert<'a> {
     pub(super) detail: BTreeMap<Text<'a>, Text<'a>>,
     pub(super) message: Text<'a>,
     pub(super) rule: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Approval<'a> {
+    pub(super) approval: Text<'a>,
+    pub(super) by: Text<'a>,
+    pub(super) detail: BTreeMap<Text<'a>, Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) intent: Option<Intent<'a>>,
+    pub(super) step: Text<'a>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use provost_types as types;
 use types::{Status, Value, Verdict};
 
 use super::{
-    Admin, Alert, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent,
-    Subject, Witness,
+    Admin, Alert, Approval, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent,
+    SessionEvent, Subject, Witness,
     wire::{self, Text, VERSION, Wire},
 };
 
@@ -50,6 +50,7 @@ fn record(record: &Record) -> wire::Record<'_> {
         Record::Server(event) => wire::Record::Server(server(event)),
         Record::Witness(witness) => wire::Record::Witness(self::witness(witness)),
         Record::Alert(alert) => wire::Record::Alert(self::alert(alert)),
+        Record::Approval(approval) => wire::Record::Approval(self::approval(approval)),
     }
 }
 
@@ -68,6 +69,16 @@ fn alert(alert: &Alert) -> wire::Alert<'_> {
         detail: alert.detail.iter().map(|(name, it)| (text(name), text(it))).collect(),
         message: text(&alert.message),
         rule: text(&alert.rule),
+    }
+}
+
+fn approval(approval: &Approval) -> wire::Approval<'_> {
+    wire::Approval {
+        approval: shown(&approval.approval),
+        by: text(&approval.by),
+        detail: approval.detail.iter().map(|(name, it)| (text(name), text(it))).collect(),
+        intent: approval.intent.as_ref().map(intent),
+        step: text(&approval.step),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 use provost_ledger::{
-    Admin, Alert, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record, Refused,
-    ServerEvent, SessionEvent, Subject, Witness,
+    Admin, Alert, Approval, DecodeError, ENTRY_LEN_MAX, Event, INTEGER_MAX, Intent, Record,
+    Refused, ServerEvent, SessionEvent, Subject, Witness,
 };
 use provost_types::{
-    ActionId, BootId, Correlation, CredentialId, Decision, Digest, Monotonic, Outcome,
-    PolicyId, PolicyVersion, SessionId, Status, Timestamp, ToolUse, Usage, Value, Verdict,
+    ActionId, ApprovalId, BootId, Correlation, CredentialId, Decision, Digest, Monotonic,
+    Outcome, PolicyId, PolicyVersion, SessionId, Status, Timestamp, ToolUse, Usage, Value,
+    Verdict,
 };
 use uuid::Uuid;
 
@@ -114,6 +115,20 @@ fn samples() -> Vec<Event> {
             message: "they do".into(),
             detail: [("tool_use".into(), "toolu_1".into())].into(),
         }),
+        Record::Approval(Approval {
+            approval: ApprovalId::new(Uuid::from_u128(6)),
+            step: "requested".into(),
+            by: "provost".into(),
+            detail: [("quorum".into(), "1".into())].into(),
+            intent: Some(intent()),
+        }),
+        Record::Approval(Approval {
+            approval: ApprovalId::new(Uuid::from_u128(6)),
+            step: "approved".into(),
+            by: "human/ada".into(),
+            detail: [].into(),
+            intent: None,
+        }),
     ]
     .map(of)
     .into()
@@ -131,8 +146,9 @@ fn the_format_is_fixed() {
 
 /// The event with its context in the order in which it is written.
 fn canonical(mut event: Event) -> Event {
-    if let Record::Intent(intent) | Record::Refusal(Refused { intent: Some(intent), .. }) =
-        &mut event.record
+    if let Record::Intent(intent)
+    | Record::Refusal(Refused { intent: Some(intent), .. })
+    | Record::Approval(Approval { intent: Some(intent), .. }) = &mut event.record
     {
         intent.context.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
@@ -143,7 +159,10 @@ fn canonical(mut event: Event) -> Event {
 fn each_record_has_a_kind() {
     let kinds: Vec<&str> = samples().iter().map(Event::kind).collect();
     let want = "intent outcome outcome refusal refusal admin session session server";
-    assert_eq!(kinds.join(" "), format!("{want} server server witness alert"));
+    assert_eq!(
+        kinds.join(" "),
+        format!("{want} server server witness alert approval approval")
+    );
 }
 
 #[test]

@@ -7,12 +7,13 @@ use proptest::{
     sample::select,
 };
 use provost_ledger::{
-    Admin, Alert, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent, SessionEvent,
-    Subject, Witness,
+    Admin, Alert, Approval, Event, INTEGER_MAX, Intent, Record, Refused, ServerEvent,
+    SessionEvent, Subject, Witness,
 };
 use provost_types::{
-    ActionId, BootId, Correlation, CredentialId, Decision, Digest, Monotonic, Outcome,
-    PolicyId, PolicyVersion, SessionId, Status, Timestamp, ToolUse, Usage, Value, Verdict,
+    ActionId, ApprovalId, BootId, Correlation, CredentialId, Decision, Digest, Monotonic,
+    Outcome, PolicyId, PolicyVersion, SessionId, Status, Timestamp, ToolUse, Usage, Value,
+    Verdict,
 };
 
 pub(crate) fn event() -> BoxedStrategy<Event> {
@@ -25,6 +26,7 @@ pub(crate) fn event() -> BoxedStrategy<Event> {
         server().prop_map(Record::Server),
         witness().prop_map(Record::Witness),
         alert().prop_map(Record::Alert),
+        approval().prop_map(Record::Approval),
     ];
     let boot = any::<u128>().prop_map(|id| BootId::new(uuid::Uuid::from_u128(id)));
     (integer(), integer(), boot, subject(), record)
@@ -178,6 +180,19 @@ fn witness() -> BoxedStrategy<Witness> {
             tool_use,
             arguments,
             argument_bytes,
+        })
+        .boxed()
+}
+
+fn approval() -> BoxedStrategy<Approval> {
+    let id = any::<u128>().prop_map(|id| ApprovalId::new(uuid::Uuid::from_u128(id)));
+    (id, text(), text(), btree_map(text(), text(), 0..4), option::of(intent()))
+        .prop_map(|(approval, step, by, detail, intent)| Approval {
+            approval,
+            step,
+            by,
+            detail,
+            intent,
         })
         .boxed()
 }

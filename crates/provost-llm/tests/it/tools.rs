@@ -90,6 +90,7 @@ async fn recorded(world: &World) -> Vec<String> {
                 }
             }
             Record::Intent(_) | Record::Admin(_) | Record::Session(_) | Record::Server(_) => {}
+            Record::Approval(approval) => lines.push(format!("approval {}", approval.step)),
             Record::Witness(_) | Record::Alert(_) => lines.push("does not fit".to_owned()),
         }
     }

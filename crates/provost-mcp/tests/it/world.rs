@@ -194,6 +194,7 @@ impl World {
                     lines.push(format!("{} {}", admin.verb, admin.subject));
                 }
                 Record::Alert(alert) => lines.push(format!("alert {}", alert.rule)),
+                Record::Approval(approval) => lines.push(format!("approval {}", approval.step)),
                 Record::Admin(_)
                 | Record::Session(_)
                 | Record::Server(_)

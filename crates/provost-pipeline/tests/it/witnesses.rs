@@ -164,6 +164,7 @@ fn sentences(events: impl Iterator<Item = Event>) -> Vec<String> {
                 told.push(format!("witness {}", witness.plane));
             }
             Record::Alert(alert) => told.push(format!("alert {}", alert.rule)),
+            Record::Approval(approval) => told.push(format!("approval {}", approval.step)),
             Record::Intent(_) | Record::Outcome(_) => {}
             Record::Admin(_) | Record::Session(_) | Record::Server(_) => {}
         }

@@ -141,6 +141,7 @@ fn tell(event: &Event) -> String {
         Record::Server(_) => "server".to_owned(),
         Record::Witness(witness) => format!("witness {}", witness.plane),
         Record::Alert(alert) => format!("alert {}", alert.rule),
+        Record::Approval(approval) => format!("approval {}", approval.step),
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 const STEPS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_base.sql")),
     (2, include_str!("../../migrations/0002_mcp_tool.sql")),
+    (3, include_str!("../../migrations/0003_approval.sql")),
 ];
 
 /// Serialises migrations of one PostgreSQL database. The number is ours alone.

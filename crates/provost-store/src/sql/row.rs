@@ -98,6 +98,11 @@ fn particulars(record: &Record) -> [Option<String>; 4] {
         Record::Server(event) => [None, Some(server_verb(event).to_owned()), None, None],
         Record::Witness(witness) => [Some(cut(&witness.plane)), None, None, None],
         Record::Alert(alert) => [None, Some(cut(&alert.rule)), None, None],
+        Record::Approval(approval) => {
+            let [plane, verb, resource] =
+                approval.intent.as_ref().map(asked).unwrap_or_default();
+            [plane, verb, resource, Some(cut(&approval.step))]
+        }
     }
 }
 

@@ -215,7 +215,9 @@ async fn witnesses_and_alerts_are_found(url: String) {
     let kind =
         |kind: &str| EventFilter { kind: Some(kind.to_owned()), ..EventFilter::default() };
     let plane = EventFilter { plane: Some("hook".to_owned()), ..EventFilter::default() };
-    for (filter, want) in [(kind("witness"), 0), (kind("alert"), 1), (plane, 0)] {
+    for (filter, want) in
+        [(kind("witness"), 0), (kind("alert"), 1), (kind("approval"), 2), (plane, 0)]
+    {
         let found = store.events(&filter, Order::OldestFirst, 10).await.unwrap();
         assert_eq!(found, [want], "filter = {filter:?}");
     }

@@ -3,6 +3,8 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod database;

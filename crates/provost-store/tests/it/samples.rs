@@ -3,16 +3,16 @@
 use std::{borrow::Borrow, time::Duration};
 
 use provost_ledger::{
-    Admin, Alert, Brief, Event, Intent, Record, Refused, ServerEvent, SessionEvent, Subject,
-    Witness,
+    Admin, Alert, Approval, Brief, Event, Intent, Record, Refused, ServerEvent, SessionEvent,
+    Subject, Witness,
 };
 use provost_store::{
     AgentRow, BodyMode, CredentialRow, Holder, HumanRow, ProjectRow, SessionRow, Store,
     StoreError,
 };
 use provost_types::{
-    ActionId, AgentName, BootId, Correlation, CredentialId, Decision, Digest, HumanId,
-    Monotonic, Outcome, PolicyVersion, Role, SessionId, Status, Timestamp, Verdict,
+    ActionId, AgentName, ApprovalId, BootId, Correlation, CredentialId, Decision, Digest,
+    HumanId, Monotonic, Outcome, PolicyVersion, Role, SessionId, Status, Timestamp, Verdict,
 };
 
 /// A second, for times: `at(3)` is three seconds after the epoch.
@@ -161,7 +161,7 @@ pub(crate) fn others() -> [Event; 5] {
 }
 
 /// What does not come from one request alone.
-pub(crate) fn joined() -> [Event; 2] {
+pub(crate) fn joined() -> [Event; 3] {
     [
         event(
             Some(ActionId::generate()),
@@ -179,6 +179,16 @@ pub(crate) fn joined() -> [Event; 2] {
                 rule: "arguments-differ".to_owned(),
                 message: "they do".to_owned(),
                 detail: std::collections::BTreeMap::new(),
+            }),
+        ),
+        event(
+            Some(ActionId::generate()),
+            Record::Approval(Approval {
+                approval: ApprovalId::generate(),
+                step: "approved".to_owned(),
+                by: "human/ada".to_owned(),
+                detail: std::collections::BTreeMap::new(),
+                intent: None,
             }),
         ),
     ]

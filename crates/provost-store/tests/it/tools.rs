@@ -106,8 +106,13 @@ async fn a_definition_that_was_changed_from_outside_is_unreadable(url: String) {
 async fn a_database_of_the_first_version_gains_tools(url: String) {
     inhabited(&url).await.close().await;
     let mut connection = AnyConnection::connect(&url).await.unwrap();
-    connection.execute("DROP TABLE mcp_tool").await.unwrap();
-    connection.execute("DELETE FROM schema_version WHERE version = 2").await.unwrap();
+    for undo in [
+        "DROP TABLE mcp_tool",
+        "DROP TABLE approval",
+        "DELETE FROM schema_version WHERE version >= 2",
+    ] {
+        connection.execute(undo).await.unwrap();
+    }
     connection.close().await.unwrap();
     let store = open(&url).await;
     store.put_tools(&[tool("a", "push")]).await.unwrap();

@@ -96,7 +96,8 @@ async fn check(world: &World, verified: &str) {
                 | Record::Session(_)
                 | Record::Server(_)
                 | Record::Witness(_)
-                | Record::Alert(_) => {}
+                | Record::Alert(_)
+                | Record::Approval(_) => {}
             }
             position += 1;
         }

@@ -121,6 +121,13 @@ impl<'a> Entry<'a> {
                     ["rule", "message"].map(|one| self.text(&format!("/record/alert/{one}")));
                 format!("{rule}: {message}")
             }
+            "approval" => {
+                let [approval, step, by] = ["approval", "step", "by"]
+                    .map(|one| self.text(&format!("/record/approval/{one}")));
+                let asked = self.asked("/record/approval/intent");
+                let asked = if asked.is_empty() { asked } else { format!(": {asked}") };
+                format!("{approval} {step} by {by}{asked}")
+            }
             // Recorded by a newer server: better its own words than none.
             kind => {
                 let record = self.at(&format!("/record/{kind}"));
@@ -261,6 +268,10 @@ mod tests {
             (
                 json!({"alert": {"rule": "arguments-differ", "message": "they do", "detail": {}}}),
                 "alert   bot arguments-differ: they do  act_1",
+            ),
+            (
+                json!({"approval": {"approval": "apr_1", "step": "approved", "by": "human/ada"}}),
+                "approval bot apr_1 approved by human/ada  act_1",
             ),
             (
                 json!({"budget": {"spent": 7, "of": "bot"}}), // of a newer server
