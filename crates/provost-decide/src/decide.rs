@@ -7,10 +7,10 @@ use cedar_policy::{
 };
 use provost_types::Decision;
 
-use crate::query::Fitted;
+use crate::query::{Approval, Fitted, Unfit};
 use crate::rule::Rule;
 use crate::schema::{VOCABULARY, Verb};
-use crate::{Policies, Query};
+use crate::{Lifted, Policies, Query};
 
 /// What a verdict rests on.
 pub(crate) enum Ground<'a> {
@@ -22,6 +22,27 @@ pub(crate) enum Ground<'a> {
     Permitted(Vec<&'a Rule>),
     /// Nothing applies.
     Nothing,
+    /// Only these gates forbid, they are not lifted, and without them it is allowed.
+    Held(Vec<&'a Rule>),
+    /// The same, but these name groups that do not exist: asking them would ask nobody.
+    Unanswerable(Vec<&'a Rule>),
+}
+
+impl<'a> Ground<'a> {
+    /// What forbids, if all of it is gates.
+    fn gates(&self) -> Option<Vec<&'a Rule>> {
+        let Self::Forbidden(rules) = self else { return None };
+        rules.iter().all(|rule| rule.gate().is_some()).then(|| rules.clone())
+    }
+}
+
+/// Which policies are evaluated.
+#[derive(Clone, Copy)]
+pub(crate) enum Reach {
+    /// Those that can apply.
+    Slice,
+    /// All.
+    Whole,
 }
 
 impl Policies {
@@ -33,29 +54,23 @@ impl Policies {
 
     /// [`Self::decide`] without asking whether the same was decided before.
     pub fn decide_anew(&self, query: &Query<'_>) -> Decision {
-        match query.fit(&self.gallery) {
-            Ok(fitted) => {
-                let response =
-                    self.ask(&fitted, &self.slice(query, (fitted.number, fitted.verb)));
-                self.report(query, &fitted, &self.ground(&response))
-            }
-            Err(unfit) => self.report_unfit(&unfit),
-        }
+        self.settled(query, &[], Reach::Slice)
+    }
+
+    /// Decides what people were asked about and agreed to: the gates among `lifted` do not
+    /// hold it, if their texts are the same now. All else is as in [`Self::decide`]; in
+    /// particular, what would be denied anyway still is. Never remembered.
+    pub fn decide_lifted(&self, query: &Query<'_>, lifted: &[Lifted]) -> Decision {
+        self.settled(query, lifted, Reach::Slice)
     }
 
     /// Decides by evaluating every policy: what [`Self::decide`] must agree with.
     pub fn decide_unindexed(&self, query: &Query<'_>) -> Decision {
-        match query.fit(&self.gallery) {
-            Ok(fitted) => {
-                let response = self.ask(&fitted, &self.all);
-                self.report(query, &fitted, &self.ground(&response))
-            }
-            Err(unfit) => self.report_unfit(&unfit),
-        }
+        self.settled(query, &[], Reach::Whole)
     }
 
-    /// Whether some facts about the request would be allowed: what `query.context` holds is
-    /// not looked at. For lists of what may be asked; what is asked is decided by itself.
+    /// Whether some facts about the request would be allowed, or held for approval: what is in
+    /// `query.context` is not looked at. For lists of what may be asked; what is asked is decided by itself.
     pub fn is_possible(&self, query: &Query<'_>) -> bool {
         let bare = Query { context: &[], ..*query };
         let Ok((number, verb, resource, entities)) = bare.place(&self.gallery) else {
@@ -71,30 +86,88 @@ impl Policies {
         response.decision() != Some(CedarDecision::Deny)
     }
 
+    fn settled(&self, query: &Query<'_>, lifted: &[Lifted], reach: Reach) -> Decision {
+        match self.settle(query, lifted, reach) {
+            Ok((fitted, ground)) => self.report(query, &fitted, &ground),
+            Err(unfit) => self.report_unfit(&unfit),
+        }
+    }
+
+    /// Evaluates the policies, and once more as if it were approved where only gates forbid:
+    /// nobody is asked for what would be denied even then. Gives the ground with the request
+    /// it was found by.
+    pub(crate) fn settle(
+        &self,
+        query: &Query<'_>,
+        lifted: &[Lifted],
+        reach: Reach,
+    ) -> Result<(Fitted, Ground<'_>), Unfit> {
+        let fitted = query.fit(&self.gallery, Approval::Absent)?;
+        let slice;
+        let policies = match reach {
+            Reach::Slice => {
+                slice = self.slice(query, (fitted.number, fitted.verb));
+                &*slice
+            }
+            Reach::Whole => &self.all,
+        };
+        let response = self.ask(&fitted, policies);
+        let ground = self.ground(&response);
+        let Some(gates) = ground.gates() else {
+            return Ok((fitted, ground));
+        };
+        // Beside a gate, what cannot be evaluated might be a forbid that nothing lifts.
+        let broken = self.broken(&response);
+        if !broken.is_empty() {
+            return Ok((fitted, Ground::Broken(broken)));
+        }
+        let approved = query.fit(&self.gallery, Approval::Given)?;
+        let ground = self.ground(&self.ask(&approved, policies));
+        if !matches!(ground, Ground::Permitted(_)) {
+            return Ok((approved, ground));
+        }
+        let is_unknown = |rule: &&Rule| {
+            rule.gate().is_some_and(|it| it.unknown(&self.approvers).next().is_some())
+        };
+        let unknown: Vec<_> = gates.iter().copied().filter(is_unknown).collect();
+        if !unknown.is_empty() {
+            return Ok((fitted, Ground::Unanswerable(unknown)));
+        }
+        let held: Vec<_> = gates.into_iter().filter(|rule| !rule.is_among(lifted)).collect();
+        Ok(if held.is_empty() { (approved, ground) } else { (fitted, Ground::Held(held)) })
+    }
+
     pub(crate) fn ask(&self, fitted: &Fitted, policies: &PolicySet) -> Response {
         self.authorizer.is_authorized(&fitted.request, policies, &fitted.entities)
     }
 
     pub(crate) fn ground(&self, response: &Response) -> Ground<'_> {
-        let diagnostics = response.diagnostics();
-        let mut rules: Vec<_> = diagnostics.reason().filter_map(|id| self.rule(id)).collect();
+        let reason = response.diagnostics().reason();
+        let mut rules: Vec<_> = reason.filter_map(|id| self.rule(id)).collect();
         rules.sort_by(|a, b| a.id.cmp(&b.id));
         let is_allowed = response.decision() == CedarDecision::Allow;
         if !is_allowed && !rules.is_empty() {
             return Ground::Forbidden(rules);
         }
         // Cedar skips a policy that fails to evaluate. Had it been a forbid, that would allow.
-        let mut broken: Vec<_> = diagnostics
+        let broken = self.broken(response);
+        if !broken.is_empty() {
+            return Ground::Broken(broken);
+        }
+        if is_allowed { Ground::Permitted(rules) } else { Ground::Nothing }
+    }
+
+    /// The policies that could not be evaluated, sorted by id, and why.
+    fn broken(&self, response: &Response) -> Vec<(&Rule, String)> {
+        let mut broken: Vec<_> = response
+            .diagnostics()
             .errors()
             .filter_map(|AuthorizationError::PolicyEvaluationError(error)| {
                 self.rule(error.policy_id()).map(|rule| (rule, error.inner().to_string()))
             })
             .collect();
         broken.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
-        if !broken.is_empty() {
-            return Ground::Broken(broken);
-        }
-        if is_allowed { Ground::Permitted(rules) } else { Ground::Nothing }
+        broken
     }
 
     /// The policies that can apply to this agent and action; made once for each.

@@ -4,8 +4,9 @@ use std::{cmp::Reverse, fmt};
 
 use provost_types::{Decision, Verdict};
 
-use crate::decide::Ground;
+use crate::decide::{Ground, Reach};
 use crate::query::Fitted;
+use crate::report::asks;
 use crate::rule::{Effect, Rule};
 use crate::sentence::{listed, quoted};
 use crate::trace::{Trace, trace};
@@ -36,8 +37,8 @@ impl Policies {
     /// Explains what [`Self::decide`] answers. Slower by far: it takes policies apart.
     pub fn explain(&self, query: &Query<'_>) -> Explanation {
         let question = format!("{} by {}", query.asked(), query.asker());
-        let fitted = match query.fit(&self.gallery) {
-            Ok(fitted) => fitted,
+        let (fitted, ground) = match self.settle(query, &[], Reach::Slice) {
+            Ok(settled) => settled,
             Err(unfit) => {
                 let change = "no policy can permit it: it is outside the policy schema";
                 return Explanation {
@@ -49,10 +50,11 @@ impl Policies {
                 };
             }
         };
-        let response = self.ask(&fitted, &self.slice(query, (fitted.number, fitted.verb)));
-        let ground = self.ground(&response);
         let rules: Vec<&Rule> = match &ground {
-            Ground::Forbidden(rules) | Ground::Permitted(rules) => rules.clone(),
+            Ground::Forbidden(rules)
+            | Ground::Permitted(rules)
+            | Ground::Held(rules)
+            | Ground::Unanswerable(rules) => rules.clone(),
             Ground::Broken(broken) => broken.iter().map(|(rule, _)| *rule).collect(),
             Ground::Nothing => Vec::new(),
         };
@@ -89,6 +91,20 @@ impl Policies {
                 let rules: Vec<_> = broken.iter().map(|(rule, _)| *rule).collect();
                 let change = format!("correct {}, which cannot be evaluated", listed(&rules));
                 self.and_then_permit(query, fitted, change)
+            }
+            Ground::Held(rules) => {
+                let approvals = rules.iter().filter_map(|rule| {
+                    Some(format!("approval by {}: it lifts {rule}", asks(rule.gate()?)))
+                });
+                let gone = format!("or {} must not apply", listed(rules));
+                (approvals.chain([gone]).collect(), Vec::new())
+            }
+            Ground::Unanswerable(rules) => {
+                let unknown = listed(&self.unknown_groups(rules));
+                let define =
+                    format!("define {unknown} in approvers.toml, so that they are asked");
+                let gone = format!("or {} must not apply", listed(rules));
+                (vec![define, gone], Vec::new())
             }
             Ground::Nothing => self.permit(query, fitted),
         }

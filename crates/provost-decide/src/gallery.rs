@@ -8,6 +8,7 @@ use provost_types::{AgentName, ProjectName, Value};
 
 use crate::Query;
 use crate::cache::Recent;
+use crate::query::Approval;
 use crate::schema::{VOCABULARY, Verb, attributes};
 
 /// Most (agent, resource) pairs in each generation.
@@ -78,9 +79,24 @@ fn entities(query: &Query<'_>, resource: &EntityUid) -> Result<Arc<Entities>, Mi
         .map_err(|error| error.to_string().into())
 }
 
-/// The query's context, if it fits the schema's for the verb.
-pub(crate) fn context(query: &Query<'_>, verb: &Verb) -> Result<Context, Misfit> {
-    let pairs = query.context.iter().map(|(name, value)| ((*name).to_owned(), cedar(value)));
+/// The fact that no query brings: whether people agreed.
+const APPROVED: &str = "approved";
+
+/// The query's context with the approval, if it fits the schema's for the verb.
+pub(crate) fn context(
+    query: &Query<'_>,
+    verb: &Verb,
+    approval: Approval,
+) -> Result<Context, Misfit> {
+    if query.context.iter().any(|(name, _)| *name == APPROVED) {
+        return Err("whether it is approved is not for whoever asks to say".into());
+    }
+    let approved = RestrictedExpression::new_bool(approval == Approval::Given);
+    let pairs = query
+        .context
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), cedar(value)))
+        .chain([(APPROVED.to_owned(), approved)]);
     let context =
         Context::from_pairs(pairs).map_err(|error| Misfit::from(error.to_string()))?;
     let fits = context.validate(&VOCABULARY.schema, &verb.uid);

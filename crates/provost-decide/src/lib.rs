@@ -4,15 +4,18 @@
 //! is a pure function of the policy texts and the query: no I/O, no clock, and no error on the
 //! deciding path, because what cannot be decided is denied with a reason.
 
+mod approvers;
 mod cache;
 mod decide;
 mod explain;
 mod finding;
 mod gallery;
+mod gate;
 mod index;
 mod lint;
 mod load;
 mod memory;
+mod period;
 mod policies;
 mod query;
 mod report;
@@ -23,8 +26,10 @@ mod source;
 mod starter;
 mod trace;
 
+pub use approvers::{Approvers, Group, Quiet, Who};
 pub use explain::Explanation;
 pub use finding::{Finding, Severity};
+pub use gate::{Gate, Lifted};
 pub use policies::Policies;
 pub use query::Query;
 pub use rule::{Effect, Listed};

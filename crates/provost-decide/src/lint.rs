@@ -5,14 +5,15 @@ use std::sync::Arc;
 use cedar_policy::{EntityUid, ResourceConstraint, pst};
 use provost_types::{AgentName, ProjectName};
 
-use crate::report::is_gate;
+use crate::gate::Terms;
+use crate::report::asks;
 use crate::rule::{Effect, Rule};
 use crate::schema::{VOCABULARY, Verb};
-use crate::sentence::quoted;
+use crate::sentence::{listed, quoted};
 use crate::{Finding, Policies, Severity};
 
 /// Annotations that mean something to us.
-const ANNOTATIONS: [&str; 4] = ["approvers", "id", "quorum", "reason"];
+const ANNOTATIONS: [&str; 5] = ["approvers", "expires", "id", "quorum", "reason"];
 
 type Remark = (Severity, &'static str, String);
 
@@ -22,7 +23,7 @@ impl Policies {
     pub fn lint(&self) -> Vec<Finding> {
         let mut findings = self.warnings.clone();
         for rule in &self.rules {
-            let remarks = remarks(rule).into_iter();
+            let remarks = self.remarks(rule).into_iter();
             findings.extend(
                 remarks.map(|(severity, code, text)| rule.finding(severity, code, text)),
             );
@@ -30,21 +31,59 @@ impl Policies {
         findings.sort();
         findings
     }
+
+    fn remarks(&self, rule: &Rule) -> Vec<Remark> {
+        let mut remarks = annotations(rule);
+        remarks.extend(rule.scope.principal.as_ref().and_then(impossible_name));
+        remarks.extend(approval(rule));
+        remarks.extend(rule.gate().into_iter().flat_map(|terms| self.answerable(terms)));
+        if rule.effect == Effect::Permit {
+            remarks.extend(widths(rule));
+        }
+        remarks
+    }
+
+    /// Whether there are those whom a gate asks, and enough of them.
+    fn answerable(&self, terms: &Terms) -> Vec<Remark> {
+        let unknown: Vec<_> = terms.unknown(&self.approvers).map(quoted).collect();
+        if !unknown.is_empty() {
+            let message = format!(
+                "approvers.toml has no group {}: this gate denies, for nobody could answer",
+                listed(&unknown)
+            );
+            return vec![(Severity::Warning, "unknown-group", message)];
+        }
+        let count = self.approvers.count(&terms.groups);
+        let too_few = count.filter(|count| terms.quorum as usize > *count);
+        let remark = too_few.map(|count| {
+            let message =
+                format!("waits for {}, and there are {count}: it never lifts", asks(terms));
+            (Severity::Warning, "quorum-unreachable", message)
+        });
+        remark.into_iter().collect()
+    }
 }
 
-fn remarks(rule: &Rule) -> Vec<Remark> {
-    let mut remarks = annotations(rule);
-    remarks.extend(rule.scope.principal.as_ref().and_then(impossible_name));
-    match rule.effect {
-        Effect::Permit => remarks.extend(widths(rule)),
-        Effect::Forbid if is_gate(rule) => remarks.push((
-            Severity::Warning,
-            "approval-unavailable",
-            "approvals cannot be given yet: this forbid denies like any other".into(),
-        )),
-        Effect::Forbid => {}
-    }
-    remarks
+/// Whether gates, and nothing else, look at `context.approved`.
+fn approval(rule: &Rule) -> Option<Remark> {
+    let looks = conditions(rule).iter().any(|condition| mentions(condition, is_approved));
+    let (code, message) = match (rule.effect, rule.gate()) {
+        (Effect::Forbid, Some(_)) if !looks => (
+            "gate-never-lifts",
+            "an approval changes nothing, so this denies: add `unless { context.approved }`",
+        ),
+        (Effect::Forbid, None) if looks => (
+            "approved-without-gate",
+            "nobody is asked, so context.approved does not lift this: add @approvers(\"...\")",
+        ),
+        (Effect::Permit, _) if looks => (
+            "approved-on-permit",
+            "people are asked only where a gate forbids: context.approved belongs on a forbid \
+             with @approvers",
+        ),
+        _ => return None,
+    };
+    Some((Severity::Warning, code, message.into()))
 }
 
 fn annotations(rule: &Rule) -> Vec<Remark> {
@@ -65,7 +104,7 @@ fn annotations(rule: &Rule) -> Vec<Remark> {
         );
         remarks.push((Severity::Warning, "missing-id", message));
     }
-    if rule.effect == Effect::Permit && is_gate(rule) {
+    if rule.effect == Effect::Permit && rule.terms.is_some() {
         let message = "@approvers means nothing on a permit: only a forbid can be a gate";
         remarks.push((Severity::Warning, "gate-on-permit", message.into()));
     }
@@ -160,6 +199,11 @@ fn mentions(condition: &pst::Expr, test: fn(&pst::Expr) -> bool) -> bool {
 
 fn is_resource(part: &pst::Expr) -> bool {
     matches!(part, pst::Expr::Var(pst::Var::Resource))
+}
+
+fn is_approved(part: &pst::Expr) -> bool {
+    matches!(part, pst::Expr::GetAttr { expr, attr }
+        if attr == "approved" && matches!(**expr, pst::Expr::Var(pst::Var::Context)))
 }
 
 fn is_max_tokens(part: &pst::Expr) -> bool {

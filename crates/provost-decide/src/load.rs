@@ -10,6 +10,8 @@ use cedar_policy::{ValidationError, ValidationWarning};
 use miette::Diagnostic;
 use provost_types::PolicyId;
 
+use crate::approvers::{self, Approvers};
+use crate::gate::Terms;
 use crate::rule::{Effect, Rule, Scope};
 use crate::schema::VOCABULARY;
 use crate::sentence::{one_line, quoted};
@@ -27,6 +29,7 @@ pub(crate) struct Loaded {
     /// By file name, then position.
     pub(crate) rules: Vec<Rule>,
     pub(crate) set: PolicySet,
+    pub(crate) approvers: Approvers,
     /// Cedar's own warnings.
     pub(crate) warnings: Vec<Finding>,
 }
@@ -44,8 +47,8 @@ pub(crate) fn load(files: &[SourceFile]) -> Result<Loaded, Vec<Finding>> {
     if !loader.errors.is_empty() {
         return Err(loader.errors);
     }
-    let Loader { rules, set, warnings, .. } = loader;
-    Ok(Loaded { rules, set, warnings })
+    let Loader { rules, set, approvers, warnings, .. } = loader;
+    Ok(Loaded { rules, set, approvers, warnings })
 }
 
 #[derive(Default)]
@@ -54,6 +57,7 @@ struct Loader<'a> {
     rules: Vec<Rule>,
     numbers: HashMap<CedarId, usize>,
     set: PolicySet,
+    approvers: Approvers,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
@@ -67,6 +71,9 @@ impl<'a> Loader<'a> {
                 return self.errors.push(error(&file.name, (1, 1), "duplicate-file", message));
             }
         };
+        if file.name.ends_with(".toml") {
+            return self.add_toml(file);
+        }
         let name: Arc<str> = file.name.as_str().into();
         let mut found = Vec::new();
         for range in statements(&file.text) {
@@ -87,6 +94,13 @@ impl<'a> Loader<'a> {
                     continue;
                 }
             };
+            let terms = Terms::of(&policy).unwrap_or_else(|faults| {
+                let faults = faults.into_iter();
+                self.errors.extend(
+                    faults.map(|(code, text)| error(&name, (line, column), code, text)),
+                );
+                None
+            });
             let policy = policy.new_id(CedarId::new(&id));
             self.add(Rule {
                 id: PolicyId(id.into()),
@@ -100,8 +114,24 @@ impl<'a> Loader<'a> {
                 offset,
                 text: text.to_owned(),
                 scope: Scope::of(&policy),
+                terms,
                 policy,
             });
+        }
+    }
+
+    fn add_toml(&mut self, file: &SourceFile) {
+        if file.name != approvers::FILE_NAME {
+            let message = format!(
+                "{} is read by nobody: call it {}, or take it out",
+                quoted(&file.name),
+                approvers::FILE_NAME
+            );
+            return self.errors.push(error(&file.name, (1, 1), "unknown-file", message));
+        }
+        match approvers::read(&file.text, &Places::new(&file.text)) {
+            Ok(approvers) => self.approvers = approvers,
+            Err(faults) => self.errors.extend(faults),
         }
     }
 

@@ -6,6 +6,7 @@ use cedar_policy::{Authorizer, PolicyId as CedarId, PolicySet};
 use provost_types::{Digest, PolicyVersion};
 use sha2::{Digest as _, Sha256};
 
+use crate::approvers::Approvers;
 use crate::cache::Recent;
 use crate::gallery::Gallery;
 use crate::index::{Index, SliceKey};
@@ -30,18 +31,21 @@ pub struct Policies {
     pub(crate) memory: Memory,
     pub(crate) authorizer: Authorizer,
     pub(crate) warnings: Vec<Finding>,
+    pub(crate) approvers: Approvers,
     version: PolicyVersion,
 }
 
 impl Policies {
-    /// Compiles policy files, all or nothing. No files at all is a valid set: it denies all.
+    /// Compiles policy files and `approvers.toml`, all or nothing. No files at all is a valid
+    /// set: it denies all.
     ///
     /// # Errors
     ///
-    /// Every syntax error, schema error (strict validation), bad or duplicate `@id` and
-    /// duplicate file, sorted by place; all of severity [`Error`](crate::Severity::Error).
+    /// Every syntax error, schema error (strict validation), bad or duplicate `@id`, malformed
+    /// gate, fault in `approvers.toml` and duplicate or unknown file, sorted by place; all of
+    /// severity [`Error`](crate::Severity::Error).
     pub fn compile(files: &[SourceFile]) -> Result<Self, Vec<Finding>> {
-        let Loaded { rules, set, warnings } = load::load(files)?;
+        let Loaded { rules, set, approvers, warnings } = load::load(files)?;
         let numbers = rules.iter().enumerate();
         Ok(Self {
             numbers: numbers.map(|(at, rule)| (rule.policy.id().clone(), at)).collect(),
@@ -53,6 +57,7 @@ impl Policies {
             memory: Memory::new(),
             authorizer: Authorizer::new(),
             warnings,
+            approvers,
             version: version_of(files),
         })
     }
@@ -76,6 +81,11 @@ impl Policies {
     /// The policies, by file name and position.
     pub fn list(&self) -> impl Iterator<Item = Listed<'_>> {
         self.rules.iter().map(Rule::listed)
+    }
+
+    /// Who may answer what the gates hold.
+    pub fn approvers(&self) -> &Approvers {
+        &self.approvers
     }
 
     /// The rule of a Cedar id.

@@ -24,7 +24,7 @@ pub struct Query<'a> {
     pub resource_kind: &'a str,
     /// Entity id; a model's is its name, which policies see as `resource.name`.
     pub resource_id: &'a str,
-    /// Attributes of the request, in the schema's types.
+    /// Attributes of the request, in the schema's types; never `approved`.
     pub context: &'a [(&'a str, Value)],
 }
 
@@ -46,6 +46,15 @@ pub(crate) enum Unfit {
     Facts { verb: String, why: Misfit },
 }
 
+/// What policies see as `context.approved`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Approval {
+    /// Nobody was asked, or has answered.
+    Absent,
+    /// People agreed: gates that look at it are lifted.
+    Given,
+}
+
 /// A query in Cedar's terms.
 pub(crate) struct Fitted {
     /// Distinguishes the verb from every other.
@@ -60,10 +69,10 @@ type Placed = (usize, &'static Verb, EntityUid, Arc<Entities>);
 
 impl Query<'_> {
     /// Translates the query, checking it against the schema.
-    pub(crate) fn fit(&self, gallery: &Gallery) -> Result<Fitted, Unfit> {
+    pub(crate) fn fit(&self, gallery: &Gallery, approval: Approval) -> Result<Fitted, Unfit> {
         let (number, verb, resource, entities) = self.place(gallery)?;
         let misfit = |why: Misfit| Unfit::Facts { verb: self.verb.into(), why };
-        let context = gallery::context(self, verb).map_err(misfit)?;
+        let context = gallery::context(self, verb, approval).map_err(misfit)?;
         let agent = VOCABULARY.agent(self.agent.as_str());
         // Unchecked: each part has been checked against the schema above.
         let request = Request::new(agent, verb.uid.clone(), resource, context, None)
@@ -111,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
     use provost_types::Value;
 
-    use super::Query;
+    use super::{Approval, Query};
     use crate::gallery::Gallery;
     use crate::schema::VOCABULARY;
 
@@ -175,16 +184,18 @@ mod tests {
                 };
                 ((*name).to_owned(), value)
             });
+            let approved =
+                ("approved".to_owned(), RestrictedExpression::new_bool(false));
             let request = Request::new(
                 VOCABULARY.agent("a"),
                 VOCABULARY.verb("llm", verb).unwrap().1.uid.clone(),
                 VOCABULARY.resource(kind, "m").unwrap(),
-                Context::from_pairs(pairs).unwrap(),
+                Context::from_pairs(pairs.chain([approved])).unwrap(),
                 Some(&VOCABULARY.schema),
             );
             let gallery = Gallery::new();
             for _ in 0..2 {
-                match (query.fit(&gallery), &request) {
+                match (query.fit(&gallery, Approval::Absent), &request) {
                     (Ok(fitted), Ok(request)) => prop_assert_eq!(&fitted.request, request),
                     (Err(_), Err(_)) => {}
                     (_, request) => prop_assert!(false, "{query:?} {request:?}"),

@@ -3,6 +3,7 @@
 use provost_types::{Decision, PolicyId, Verdict};
 
 use crate::decide::Ground;
+use crate::gate::Terms;
 use crate::query::{Fitted, Unfit};
 use crate::rule::{Effect, Rule};
 use crate::sentence::{listed, one_line, quoted};
@@ -24,6 +25,10 @@ impl Policies {
             Ground::Permitted(rules) => {
                 (Verdict::Allow, rules.clone(), determined(query, rules, Effect::Permit))
             }
+            Ground::Held(rules) => (Verdict::Hold, rules.clone(), held(query, rules)),
+            Ground::Unanswerable(rules) => {
+                (Verdict::Deny, rules.clone(), self.unanswerable(query, rules))
+            }
             Ground::Nothing => (Verdict::Deny, Vec::new(), self.not_permitted(query, fitted)),
         };
         let policies: Vec<PolicyId> = rules.iter().map(|rule| rule.id.clone()).collect();
@@ -37,6 +42,28 @@ impl Policies {
             version: self.version(),
             reason: unfit.to_string(),
         }
+    }
+
+    /// Says which group nobody can be in.
+    fn unanswerable(&self, query: &Query<'_>, rules: &[&Rule]) -> String {
+        let unknown = self.unknown_groups(rules);
+        let (are, not) =
+            if unknown.len() == 1 { ("is", "no group") } else { ("are", "not groups") };
+        format!(
+            "{}, and nobody could approve: {} {are} {not} of approvers.toml",
+            determined(query, rules, Effect::Forbid),
+            listed(&unknown)
+        )
+    }
+
+    /// The groups that these gates name and nobody defined, quoted and sorted.
+    pub(crate) fn unknown_groups(&self, rules: &[&Rule]) -> Vec<String> {
+        let terms = rules.iter().filter_map(|rule| rule.gate());
+        let unknown = terms.flat_map(|terms| terms.unknown(&self.approvers));
+        let mut unknown: Vec<_> = unknown.map(quoted).collect();
+        unknown.sort();
+        unknown.dedup();
+        unknown
     }
 
     /// Says what is missing, and the one thing to ask for. Permits that speak to this agent
@@ -75,7 +102,28 @@ fn determined(query: &Query<'_>, rules: &[&Rule], effect: Effect) -> String {
 }
 
 fn forbidden(query: &Query<'_>, rules: &[&Rule]) -> String {
-    let mut sentence = determined(query, rules, Effect::Forbid);
+    with_reasons(determined(query, rules, Effect::Forbid), rules)
+}
+
+/// `policy "a" (x.cedar:1) holds message on Llm::Model "m" until "leads" approve`
+fn held(query: &Query<'_>, rules: &[&Rule]) -> String {
+    let mut whom: Vec<_> = rules.iter().filter_map(|rule| rule.gate()).map(asks).collect();
+    whom.sort();
+    whom.dedup();
+    let verb = if rules.len() == 1 { "holds" } else { "hold" };
+    let (gates, asked, whom) = (listed(rules), query.asked(), listed(&whom));
+    with_reasons(format!("{gates} {verb} {asked} until {whom} approve"), rules)
+}
+
+/// Whom a gate asks: `"leads"`, or `2 of "leads" or "owners"`.
+pub(crate) fn asks(terms: &Terms) -> String {
+    let groups: Vec<_> = terms.groups.iter().map(|group| quoted(group)).collect();
+    let groups = groups.join(" or ");
+    if terms.quorum == 1 { groups } else { format!("{} of {groups}", terms.quorum) }
+}
+
+/// `sentence`, and after a colon what the policies give as reasons.
+fn with_reasons(mut sentence: String, rules: &[&Rule]) -> String {
     let mut reasons: Vec<_> =
         rules.iter().filter_map(|rule| rule.annotation("reason")).map(one_line).collect();
     reasons.sort();
@@ -84,17 +132,7 @@ fn forbidden(query: &Query<'_>, rules: &[&Rule]) -> String {
         sentence.push_str(": ");
         sentence.push_str(&listed(&reasons));
     }
-    let gate = rules.iter().find_map(|rule| rule.annotation("approvers"));
-    if let Some(approvers) = gate.filter(|_| rules.iter().all(|rule| is_gate(rule))) {
-        let approvers = quoted(approvers);
-        sentence.push_str(&format!("; approval by {approvers} cannot be given yet"));
-    }
     sentence
-}
-
-/// Whether an approval would lift this forbid.
-pub(crate) fn is_gate(rule: &Rule) -> bool {
-    rule.annotation("approvers").is_some()
 }
 
 fn broken(query: &Query<'_>, broken: &[(&Rule, String)]) -> String {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use cedar_policy::{ActionConstraint, EntityUid, PrincipalConstraint};
 use provost_types::PolicyId;
 
+use crate::gate::Terms;
 use crate::schema::{VOCABULARY, Verb};
 use crate::{Finding, Query, Severity};
 
@@ -60,6 +61,8 @@ pub(crate) struct Rule {
     /// Carries `id` as its Cedar id.
     pub(crate) policy: cedar_policy::Policy,
     pub(crate) scope: Scope,
+    /// What its annotations ask for; of a permit, that means nothing.
+    pub(crate) terms: Option<Terms>,
 }
 
 /// The part of a policy's scope that the index looks at.

@@ -2,15 +2,19 @@
 
 use provost_types::ProjectName;
 
-use crate::SourceFile;
+use crate::{SourceFile, approvers};
 
 /// What stands for the project's name in the template. No name looks like it.
 const PLACEHOLDER: &str = "PROJECT";
 
-/// What `init` writes: guard rails for every agent. It permits nothing; see [`project_policy`].
+/// What `init` writes: guard rails for every agent, and a commented file of those who may lift
+/// them. It permits nothing; see [`project_policy`].
 pub fn starter_policies() -> Vec<SourceFile> {
-    let text = include_str!("../starter/base.cedar").to_owned();
-    vec![SourceFile { name: "base.cedar".into(), text }]
+    let files = [
+        (approvers::FILE_NAME, include_str!("../starter/approvers.toml")),
+        ("base.cedar", include_str!("../starter/base.cedar")),
+    ];
+    files.map(|(name, text)| SourceFile { name: name.into(), text: text.into() }).into()
 }
 
 /// What creating a project writes: its agents may use the current Claude model families, which

@@ -60,6 +60,21 @@ impl Ask {
         }
     }
 
+    /// A tool call that could be understood.
+    pub(crate) fn call(tool: &str, risks: &[&str]) -> Self {
+        let texts = |texts: &[&str]| Value::Texts(texts.iter().map(|&it| it.into()).collect());
+        let none = ["programs", "commands", "reads", "writes", "hosts"];
+        let none = none.map(|name| (name, texts(&[])));
+        let known = [("parsed", Value::Bool(true)), ("risks", texts(risks))];
+        Self {
+            plane: "tool".into(),
+            verb: "call".into(),
+            kind: "Tool::Tool".into(),
+            context: known.into_iter().chain(none).collect(),
+            ..Self::message(tool)
+        }
+    }
+
     /// By another agent.
     pub(crate) fn by(self, agent: &str, project: &str) -> Self {
         Self { agent: agent.parse().unwrap(), project: project.parse().unwrap(), ..self }

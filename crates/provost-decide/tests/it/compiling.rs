@@ -27,10 +27,10 @@ fn every_fault_of_every_file_is_reported_at_its_place() {
     ];
     assert_snapshot!(findings(&files), @r##"
     a.cedar:1:19: error[syntax]: unexpected token `action`; expected `!=`, `)`, `,`, `:`, `<`, `<=`, `==`, `>`, `>=`, `in`, or `is`
-    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Hook::Action::"report" not found
-    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Llm::Action::"count_tokens" not found; did you mean `model`?
-    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Llm::Action::"list_models" not found
-    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Mcp::Action::"answer" not found; and 12 more of the kind: name the actions it is for
+    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Hook::Action::"report" not found; did you mean `approved`?
+    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Llm::Action::"count_tokens" not found; did you mean `approved`?
+    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Llm::Action::"list_models" not found; did you mean `approved`?
+    b.cedar:2:8: error[schema]: for policy `b.cedar:1`, attribute `max_tokens` in context for Mcp::Action::"answer" not found; did you mean `approved`?; and 12 more of the kind: name the actions it is for
     b.cedar:4:28: error[syntax]: found an invalid variable in the policy scope: resuorce; policy scopes must contain a `principal`, `action`, and `resource` element in that order
     b.cedar:5:22: error[schema]: for policy `b.cedar:5`, unrecognized entity type `Agent`; known are Hook::Event, Llm::Catalog, Llm::Model, Mcp::Arguments, Mcp::Prompt, Mcp::Resource, Mcp::Server, Mcp::Tool, Provost::Agent, Provost::Project, Tool::Tool
     b.cedar:6:30: error[schema]: for policy `b.cedar:6`, unrecognized action `Llm::Action::"mesage"`; known are Hook::Action::"report", Llm::Action::"all", Llm::Action::"count_tokens", Llm::Action::"list_models", Llm::Action::"message", Mcp::Action::"all", Mcp::Action::"answer", Mcp::Action::"ask", Mcp::Action::"call", Mcp::Action::"complete", Mcp::Action::"get", Mcp::Action::"list", Mcp::Action::"listen", Mcp::Action::"notify", …

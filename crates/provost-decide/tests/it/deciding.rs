@@ -80,28 +80,6 @@ permit (principal, action, resource);"#;
 }
 
 #[test]
-fn a_gate_denies_and_says_that_it_cannot_be_opened_yet() {
-    let text = r#"
-@id("gate") @approvers("platform") forbid (principal, action, resource)
-when { context has stream && context.stream };
-@id("wall") forbid (principal, action, resource)
-when { context has tools && context.tools > 50 };
-permit (principal, action, resource);"#;
-    let gated = policies(text);
-    let ask = Ask::message("m");
-    assert_snapshot!(decided(&gated, &ask), @r##"
-    deny [gate]
-    policy "gate" (p.cedar:2) forbids message on Llm::Model "m"; approval by "platform" cannot be given yet
-    "##);
-    // An approval would not lift the other.
-    let more = ask.with("tools", Some(Value::Long(51)));
-    assert_snapshot!(decided(&gated, &more), @r##"
-    deny [gate wall]
-    policy "gate" (p.cedar:2) and policy "wall" (p.cedar:4) forbid message on Llm::Model "m"
-    "##);
-}
-
-#[test]
 fn a_policy_that_cannot_be_evaluated_denies_whatever_permits() {
     let text = r#"
 @id("all") permit (principal, action, resource);
@@ -142,6 +120,8 @@ fn what_the_schema_does_not_know_is_denied_with_a_reason() {
         ask().with("tools", None),                           // required
         ask().with("tools", Some(Value::Text("20".into()))), // of another type
         ask().with("origin", Some(Value::Bool(true))),       // unknown
+        ask().with("approved", Some(Value::Bool(true))),     // ours
+        ask().with("approved", Some(Value::Bool(false))),    // as well
         Ask { context: [ask().context, ask().context].concat(), ..ask() }, // twice
         Ask { context: ask().context, ..Ask::list_models() },
     ];
@@ -159,11 +139,13 @@ fn what_the_schema_does_not_know_is_denied_with_a_reason() {
     message applies to Llm::Model, not to "Llm::Catalog", so it is denied
     message applies to Llm::Model, not to "Llm::Modle", so it is denied
     message applies to Llm::Model, not to "", so it is denied
-    the facts about message do not fit the policy schema, so it is denied: context `{betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", stream: true}` is not valid for `Llm::Action::"message"`
-    the facts about message do not fit the policy schema, so it is denied: context `{betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", stream: true, tools: "20"}` is not valid for `Llm::Action::"message"`
-    the facts about message do not fit the policy schema, so it is denied: context `{betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", origin: true, stream: true, .. }` is not valid for `Llm::Action::"message"`
+    the facts about message do not fit the policy schema, so it is denied: context `{approved: false, betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", stream: true}` is not valid for `Llm::Action::"message"`
+    the facts about message do not fit the policy schema, so it is denied: context `{approved: false, betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", stream: true, .. }` is not valid for `Llm::Action::"message"`
+    the facts about message do not fit the policy schema, so it is denied: context `{approved: false, betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", origin: true, .. }` is not valid for `Llm::Action::"message"`
+    the facts about message do not fit the policy schema, so it is denied: whether it is approved is not for whoever asks to say
+    the facts about message do not fit the policy schema, so it is denied: whether it is approved is not for whoever asks to say
     the facts about message do not fit the policy schema, so it is denied: duplicate key `model` in context
-    the facts about list_models do not fit the policy schema, so it is denied: context `{betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", stream: true, tools: 20}` is not valid for `Llm::Action::"list_models"`
+    the facts about list_models do not fit the policy schema, so it is denied: context `{approved: false, betas: ["interleaved-thinking-2025-05-14"], max_tokens: 32000, model: "m", stream: true, .. }` is not valid for `Llm::Action::"list_models"`
     "##);
 }
 

@@ -1,6 +1,7 @@
 //! What `policy check` says of policies that compile.
 
 use insta::assert_snapshot;
+use provost_decide::{Policies, SourceFile};
 
 use crate::ask::policies;
 
@@ -29,18 +30,61 @@ fn a_permit_for_everything_is_flagged_in_every_respect() {
 #[test]
 fn annotations_are_ours_or_flagged() {
     let text = r#"
-@id("gate") @approvers("platform") @quorum("1") @reason("x") @Reason("x") @advice("y")
-forbid (principal, action, resource);
+@id("gate") @approvers("admins") @quorum("1") @expires("1h") @reason("x") @Reason("x") @advice("y")
+forbid (principal, action, resource) unless { context.approved };
 @id("permit") @approvers("platform")
 permit (principal == Provost::Agent::"a", action == Llm::Action::"list_models", resource);
 "#;
     assert_snapshot!(linted(text), @r##"
-    p.cedar:2:1: warning[approval-unavailable]: approvals cannot be given yet: this forbid denies like any other
-    p.cedar:2:1: warning[unknown-annotation]: @Reason means nothing here; known annotations are @approvers, @id, @quorum, @reason
-    p.cedar:2:1: warning[unknown-annotation]: @advice means nothing here; known annotations are @approvers, @id, @quorum, @reason
+    p.cedar:2:1: warning[unknown-annotation]: @Reason means nothing here; known annotations are @approvers, @expires, @id, @quorum, @reason
+    p.cedar:2:1: warning[unknown-annotation]: @advice means nothing here; known annotations are @approvers, @expires, @id, @quorum, @reason
     p.cedar:4:1: warning[gate-on-permit]: @approvers means nothing on a permit: only a forbid can be a gate
     "##);
 }
+
+#[test]
+fn approvals_and_those_who_give_them_fit_together() {
+    let file = SourceFile { name: "approvers.toml".into(), text: GROUPS.into() };
+    const GATE: &str = r#"forbid (principal, action, resource) unless { context.approved };"#;
+    const WALL: &str = r#"forbid (principal, action, resource);"#;
+    for (annotations, policy, want) in [
+        (r#"@approvers("approvers")"#, GATE, vec![]),
+        (r#"@approvers("approvers")"#, WALL, vec!["gate-never-lifts"]),
+        ("", WALL, vec![]),
+        ("", GATE, vec!["approved-without-gate"]),
+        (r#"@approvers("two")"#, GATE, vec![]),
+        (r#"@approvers("tow")"#, GATE, vec!["unknown-group"]),
+        (r#"@approvers("two, tow")"#, GATE, vec!["unknown-group"]),
+        (r#"@approvers("two") @quorum("2")"#, GATE, vec![]),
+        (r#"@approvers("two") @quorum("3")"#, GATE, vec!["quorum-unreachable"]),
+        (r#"@approvers("two, one") @quorum("3")"#, GATE, vec!["quorum-unreachable"]), // ada twice
+        (r#"@approvers("two, last") @quorum("3")"#, GATE, vec![]),
+        (r#"@approvers("first") @quorum("2")"#, GATE, vec![]), // with those asked after it
+        (r#"@approvers("first") @quorum("3")"#, GATE, vec!["quorum-unreachable"]),
+        (r#"@approvers("before") @quorum("20")"#, GATE, vec![]), // then the admins
+        (r#"@approvers("admins") @quorum("20")"#, GATE, vec![]), // who knows how many there are
+        (
+            "",
+            r#"permit (principal == Provost::Agent::"a", action in Hook::Action::"report",
+               resource == Hook::Event::"x") when { context.approved };"#,
+            vec!["approved-on-permit"],
+        ),
+    ] {
+        let text = format!("@id(\"x\") {annotations} {policy}");
+        let cedar = SourceFile { name: "p.cedar".into(), text: text.clone() };
+        let policies = Policies::compile(&[cedar, file.clone()]).unwrap();
+        let codes: Vec<_> = policies.lint().iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, want, "{text}");
+    }
+}
+
+const GROUPS: &str = r#"
+groups.two.members = ["ada", "grace"]
+groups.one.members = ["ada"]
+groups.first = { members = ["ada"], then = "last", after = "1h" }
+groups.before = { members = ["ada"], then = "admins", after = "1h" }
+groups.last.members = ["joan"]
+"#;
 
 #[test]
 fn widths() {

@@ -7,11 +7,14 @@
     reason = "a test stops where it fails"
 )]
 
+mod approving;
 mod arguments;
 mod ask;
 mod compiling;
 mod deciding;
 mod explaining;
+mod holding;
+mod lifting;
 mod linting;
 mod slicing;
 mod starting;

@@ -56,7 +56,7 @@ fn the_commented_examples_compile() {
             || line.starts_with("forbid")
             || line.starts_with("when")
     };
-    for file in &mut files {
+    for file in files.iter_mut().filter(|file| file.name.ends_with(".cedar")) {
         let uncommented = file.text.lines().map(|line| {
             let bare = line.strip_prefix("// ").filter(|bare| is_example(bare));
             bare.unwrap_or(line)
@@ -66,6 +66,44 @@ fn the_commented_examples_compile() {
     let policies = Policies::compile(&files).unwrap();
     assert_eq!(policies.len(), 7, "five guard rails and two examples");
     assert!(policies.lint().is_empty(), "{:?}", policies.lint());
+}
+
+#[test]
+fn the_commented_groups_are_two_that_follow_each_other() {
+    let mut files = starter_policies();
+    assert_eq!(started(&[]).approvers().groups().count(), 0, "nothing but comments");
+    for file in files.iter_mut().filter(|file| file.name == "approvers.toml") {
+        let (_, example) = file.text.split_once("An example.").unwrap();
+        let lines = example.lines().skip(1).map(|line| line.trim_start_matches(['#', ' ']));
+        let lines = lines.filter(|line| line.contains('=') || line.starts_with('['));
+        file.text = lines.collect::<Vec<_>>().join("\n");
+    }
+    let policies = Policies::compile(&files).unwrap();
+    let names: Vec<_> = policies.approvers().groups().map(|(name, _)| name).collect();
+    assert_eq!(names, ["leads", "platform"]);
+    let next = policies.approvers().next("platform");
+    assert_eq!(next, Some(("leads", std::time::Duration::from_mins(15))));
+    assert!(policies.approvers().group("platform").unwrap().quiet.is_some());
+}
+
+#[test]
+fn risky_tool_calls_are_held_for_the_approvers() {
+    let finance = started(&["finance"]);
+    for risk in ["push", "delete", "communication", "money"] {
+        let got = decided(&finance, &Ask::call("Bash", &["execute", risk]));
+        assert!(got.starts_with(&format!("hold [base.{risk}]\n")), "{got}");
+        assert!(got.contains("until \"approvers\" approve: "), "{got}");
+    }
+    for (ask, want) in [
+        (Ask::call("Bash", &["execute"]), "allow [finance.tools]"),
+        (Ask::call("Bash", &["push", "delete"]), "hold [base.delete base.push]"),
+        (Ask::call("Bash", &["push", "credentials"]), "deny []"), // no permit reaches it
+        (Ask::call("Unheard", &["push"]), "deny []"),
+        (Ask::call("Bash", &["push"]).by("bot", "payroll"), "deny []"),
+    ] {
+        let got = decided(&finance, &ask);
+        assert!(got.starts_with(want), "{ask:?}\n{got}");
+    }
 }
 
 #[test]
