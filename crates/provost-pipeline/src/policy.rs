@@ -169,7 +169,9 @@ impl PolicyDirectory {
     }
 }
 
-/// Reads the `.cedar` files of a directory, in the order of their names.
+/// Reads the `.cedar` and `.toml` files of a directory, in the order of their names. Of the
+/// latter only `approvers.toml` means something; that a misspelled one is not passed over in
+/// silence is the compiler's to see to.
 ///
 /// # Errors
 ///
@@ -201,7 +203,8 @@ fn stamps(path: &Path) -> Result<Vec<Stamp>, PolicyDirectoryError> {
     let mut stamps = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        if entry.path().extension().is_none_or(|extension| extension != "cedar") {
+        let path = entry.path();
+        if path.extension().is_none_or(|kind| kind != "cedar" && kind != "toml") {
             continue;
         }
         // Follows links: Kubernetes mounts configuration as links into a swapped folder.
@@ -213,4 +216,37 @@ fn stamps(path: &Path) -> Result<Vec<Stamp>, PolicyDirectoryError> {
     }
     stamps.sort();
     Ok(stamps)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use provost_types::Timestamp;
+
+    use super::{PolicyDirectory, PolicyDirectoryError, read_policy_files};
+
+    #[test]
+    fn groups_are_read_beside_the_policies_and_other_files_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        fs::create_dir(path.join("old")).unwrap();
+        for name in ["b.cedar", "approvers.toml", "a.cedar", "notes.md", "old/c.cedar"] {
+            fs::write(path.join(name), "").unwrap();
+        }
+        let files = read_policy_files(path).unwrap();
+        let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["a.cedar", "approvers.toml", "b.cedar"]);
+
+        let groups = "groups.leads.members = [\"ada\"]";
+        fs::write(path.join("approvers.toml"), groups).unwrap();
+        let directory = PolicyDirectory::open(path, Timestamp(0)).unwrap();
+        assert!(directory.current().policies.approvers().is_known("leads"));
+
+        // A misspelled name is an error, not a file that nobody reads.
+        fs::rename(path.join("approvers.toml"), path.join("approver.toml")).unwrap();
+        let refused = PolicyDirectory::open(path, Timestamp(0));
+        assert!(matches!(refused, Err(PolicyDirectoryError::Invalid { findings })
+            if findings.iter().any(|finding| finding.file == "approver.toml")));
+    }
 }

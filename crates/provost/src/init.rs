@@ -114,9 +114,13 @@ pub(crate) fn make(
         key
     };
     made.ledger_key(data, &master, origin)?;
-    if is_empty(&data.policies())? {
+    // Policies of the operator's own are left alone; an interrupted making is completed.
+    if !has_policies(&data.policies())? {
         for file in starter_policies() {
-            made.file(data.policies().join(file.name), file.text.as_bytes(), 0o600)?;
+            let path = data.policies().join(file.name);
+            if !path.exists() {
+                made.file(path, file.text.as_bytes(), 0o600)?;
+            }
         }
     }
     if !data.config_file().exists() {
@@ -168,8 +172,9 @@ fn foreign(path: &Path) -> Result<Option<String>, InitError> {
     Ok(names.into_iter().find(|name| !BEGINNING.contains(&name.as_str())))
 }
 
-fn is_empty(path: &Path) -> Result<bool, InitError> {
-    Ok(names(path)?.is_empty())
+fn has_policies(path: &Path) -> Result<bool, InitError> {
+    let is_policy = |name: &String| Path::new(name).extension().is_some_and(|it| it == "cedar");
+    Ok(names(path)?.iter().any(is_policy))
 }
 
 /// Names in a folder, sorted; none if there is no folder.
@@ -287,6 +292,7 @@ mod tests {
                 "keys/master.age",
                 "keys/ledger.age",
                 "keys/ledger.vkey",
+                "policies/approvers.toml",
                 "policies/base.cedar",
                 "provost.toml"
             ]
