@@ -70,7 +70,8 @@ impl Policies {
     }
 
     /// Whether some facts about the request would be allowed, or held for approval: what is in
-    /// `query.context` is not looked at. For lists of what may be asked; what is asked is decided by itself.
+    /// `query.context` is not looked at. For lists of what may be asked; what is asked is
+    /// decided by itself.
     pub fn is_possible(&self, query: &Query<'_>) -> bool {
         let bare = Query { context: &[], ..*query };
         let Ok((number, verb, resource, entities)) = bare.place(&self.gallery) else {
