@@ -18,8 +18,8 @@ use std::{
 use provost_admin::LedgerReader;
 use provost_ledger::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};
 use provost_pipeline::{
-    LedgerDown, Limits, Parts, Pipeline, PolicyDirectory, PolicyDirectoryError, Purpose,
-    StartError, Terms,
+    ApprovalTimes, LedgerDown, Limits, Parts, Pipeline, PolicyDirectory, PolicyDirectoryError,
+    Purpose, StartError, Terms,
 };
 use provost_secrets::{Vault, VaultError};
 use provost_store::{
@@ -202,6 +202,10 @@ impl Core {
         Ok(Self {
             pipeline,
             vault,
+            approvals: ApprovalTimes {
+                wait_max: config.approvals.wait_max,
+                expires: config.approvals.expires,
+            },
             bodies,
             tasks,
             stop,

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) session: Session,
     /// What one client may ask of the gateway.
     pub(crate) limits: Limits,
+    /// How long held actions wait for people.
+    pub(crate) approvals: Approvals,
     /// What is kept of bodies.
     pub(crate) bodies: Bodies,
     /// What the server tells about itself.
@@ -112,6 +114,15 @@ pub(crate) struct Session {
 
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `[approvals]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Approvals {
+    /// How long a held action waits with the connection open.
+    pub(crate) wait_max: Duration,
+    /// How long an approval that nobody answers counts.
+    pub(crate) expires: Duration,
+}
+
 pub(crate) struct Limits {
     /// Connections open at once, on each listener.
     pub(crate) connections_max: usize,
@@ -267,6 +278,10 @@ impl Reader<'_> {
             session,
             limits: self.limits()?,
             bodies: Bodies {
+            approvals: Approvals {
+                wait_max: self.seconds(&keys::APPROVALS_WAIT)?,
+                expires: self.seconds(&keys::APPROVALS_EXPIRES)?,
+            },
                 mode: self.text(&keys::BODIES_MODE)?,
                 retention_days: self.parsed(&keys::BODIES_RETENTION)?,
             },

@@ -47,6 +47,7 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("keys", "Where keys are kept."),
     ("llm", "The model API that agents reach through the gateway."),
     ("session", "How long sessions may last. A session may ask for less, not for more."),
+    ("approvals", "How long held actions wait for people. A gate may say otherwise."),
     ("limits", "What one client may ask of the gateway."),
     ("bodies", "What is kept of requests and answers beside their digests."),
     ("telemetry", "What the server tells about itself."),
@@ -105,6 +106,12 @@ keys! {
         "Longest silence before a session ends.";
     SESSION_LIFETIME = "session.lifetime_max_s", Shape::Number(1..=31_536_000), Some("28800"),
         "Longest life of a session.";
+
+    APPROVALS_WAIT = "approvals.wait_s", Shape::Number(0..=3600), Some("300"),
+        "How long a held action waits for its answer with the connection open. Then the agent \
+         is told the approval's id, and may ask again once somebody answered.";
+    APPROVALS_EXPIRES = "approvals.expires_s", Shape::Number(1..=2_592_000), Some("86400"),
+        "How long an approval that nobody answers can still be answered. Then it is denied.";
 
     LIMITS_CONNECTIONS = "limits.connections_max", Shape::Number(1..=1_000_000), Some("4096"),
         "Connections open at once, on each listener.";
