@@ -193,6 +193,10 @@ impl Core {
             policies,
             clock,
             limits: Limits { in_flight_max: config.limits.in_flight_max },
+            approvals: ApprovalTimes {
+                wait_max: config.approvals.wait_max,
+                expires: config.approvals.expires,
+            },
             purpose,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await?;
@@ -202,10 +206,6 @@ impl Core {
         Ok(Self {
             pipeline,
             vault,
-            approvals: ApprovalTimes {
-                wait_max: config.approvals.wait_max,
-                expires: config.approvals.expires,
-            },
             bodies,
             tasks,
             stop,

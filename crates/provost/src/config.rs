@@ -42,10 +42,10 @@ pub(crate) struct Config {
     pub(crate) mcp: Vec<McpServer>,
     /// How long sessions may last.
     pub(crate) session: Session,
-    /// What one client may ask of the gateway.
-    pub(crate) limits: Limits,
     /// How long held actions wait for people.
     pub(crate) approvals: Approvals,
+    /// What one client may ask of the gateway.
+    pub(crate) limits: Limits,
     /// What is kept of bodies.
     pub(crate) bodies: Bodies,
     /// What the server tells about itself.
@@ -112,8 +112,6 @@ pub(crate) struct Session {
     pub(crate) lifetime_max: Duration,
 }
 
-/// `[limits]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// `[approvals]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Approvals {
@@ -123,6 +121,8 @@ pub(crate) struct Approvals {
     pub(crate) expires: Duration,
 }
 
+/// `[limits]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Connections open at once, on each listener.
     pub(crate) connections_max: usize,
@@ -276,12 +276,12 @@ impl Reader<'_> {
             llm: self.llm()?,
             mcp: self.mcp(),
             session,
-            limits: self.limits()?,
-            bodies: Bodies {
             approvals: Approvals {
                 wait_max: self.seconds(&keys::APPROVALS_WAIT)?,
                 expires: self.seconds(&keys::APPROVALS_EXPIRES)?,
             },
+            limits: self.limits()?,
+            bodies: Bodies {
                 mode: self.text(&keys::BODIES_MODE)?,
                 retention_days: self.parsed(&keys::BODIES_RETENTION)?,
             },
