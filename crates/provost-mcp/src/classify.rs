@@ -40,7 +40,7 @@ pub(crate) struct Asked {
 
 /// Methods that the revisions without sessions have no more.
 /// Source: MCP 2026-07-28, "Subscriptions".
-const ENDED: [&str; 2] = ["resources/subscribe", "resources/unsubscribe"];
+pub(crate) const ENDED: [&str; 2] = ["resources/subscribe", "resources/unsubscribe"];
 
 /// What one HTTP request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,15 @@ pub(crate) enum AskedError {
     /// A query behind the path, or a body where there is none.
     #[error("{0}: leave it out")]
     TooMuch(&'static str),
+    /// All servers at once are asked in a session that is not known.
+    #[error(
+        "there is no such session with all MCP servers, or it is another agent's: initialize a \
+         new one"
+    )]
+    NoSession,
+    /// Likewise, in none.
+    #[error("`mcp-session-id` must be there: initialize a session first")]
+    Sessionless,
     /// The head.
     #[error(transparent)]
     Head(#[from] HeadError),
@@ -75,7 +84,10 @@ impl AskedError {
     pub(crate) fn malformed(&self) -> Malformed {
         let kind = match self {
             Self::Method(_) => MalformedKind::Method,
-            Self::TooMuch(_) | Self::Head(_) | Self::Message(_) => MalformedKind::Syntax,
+            Self::NoSession => MalformedKind::NotFound,
+            Self::TooMuch(_) | Self::Sessionless | Self::Head(_) | Self::Message(_) => {
+                MalformedKind::Syntax
+            }
         };
         Malformed { message: self.to_string(), kind }
     }
@@ -296,12 +308,12 @@ fn text(name: &'static str, value: &str) -> (&'static str, Value) {
     (name, Value::Text(value.to_owned()))
 }
 
-fn unknown(method: &str) -> Malformed {
+pub(crate) fn unknown(method: &str) -> Malformed {
     let message = format!("Provost does not carry `{method}`: it knows no such method of MCP");
     Malformed { message, kind: MalformedKind::NotFound }
 }
 
-fn syntax(message: &str) -> Malformed {
+pub(crate) fn syntax(message: &str) -> Malformed {
     Malformed { message: message.to_owned(), kind: MalformedKind::Syntax }
 }
 

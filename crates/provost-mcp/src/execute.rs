@@ -19,6 +19,7 @@ use provost_types::{Outcome, Status};
 use secrecy::SecretString;
 
 use self::body::Body;
+pub(crate) use self::tools::PAGES_MAX;
 use crate::{
     McpPlane, Server,
     classify::{self, Asked, What},
@@ -34,7 +35,7 @@ use crate::{
 
 /// Largest answer, and largest event of a stream, that is read. Unit: bytes. Ours: results go
 /// into a model's context, which ends long before.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// What is recorded when the client leaves.
 const CLIENT_LEFT: &str = "the client left";

@@ -7,6 +7,7 @@
 //! be called in any way; a tool whose definition changed is held. Nothing here knows what a
 //! tool does, keeps a server's state, or speaks for one.
 
+mod all;
 mod classify;
 mod execute;
 pub mod header;
@@ -27,6 +28,8 @@ use provost_pipeline::{Gateway, Malformed, MalformedKind, Permit, Presented, Ref
 use provost_secrets::Vault;
 use provost_types::{Action, Outcome, Status};
 
+pub use all::McpService;
+use all::NoServer;
 use classify::{Asked, AskedError};
 pub use programs::Programs;
 pub use server::{Server, ServerError, ServerName, ServerNameError};
@@ -34,6 +37,9 @@ use sessions::Sessions;
 
 /// What the path of every server begins with.
 pub const PATH: &str = "/mcp/";
+
+/// The path of all servers as one.
+pub const ALL: &str = "/mcp";
 
 /// The mcp plane and what it needs. Cheap to clone: clones share it.
 #[derive(Clone, Debug)]
@@ -71,6 +77,32 @@ impl HttpPlane for McpPlane {
     }
 }
 
+impl Mcp {
+    /// Why a request is for no server.
+    fn no_server(&self, ask: &HttpAsk) -> Malformed {
+        // What was asked of all servers, as it was read there.
+        let read = |why: &NoServer| match why {
+            NoServer::Head(error) => Err(error.clone()),
+            NoServer::Evident | NoServer::Asked(_) => Asked::read(&ask.parts, &ask.body),
+        };
+        let why = ask.parts.extensions.get::<NoServer>();
+        if let Some(why) = why
+            && let Err(error) = self.asked.get_or_init(|| read(why))
+        {
+            return error.malformed();
+        }
+        match why {
+            Some(NoServer::Asked(malformed)) => malformed.clone(),
+            Some(NoServer::Evident | NoServer::Head(_)) | None => Malformed {
+                message: "Provost has no MCP server of that name: its operator lists them in \
+                          provost.toml under [mcp.servers.NAME], and they are at /mcp/NAME"
+                    .to_owned(),
+                kind: MalformedKind::NotFound,
+            },
+        }
+    }
+}
+
 /// One request's gateway: what was read of it, once somebody had to know.
 #[derive(Debug)]
 pub struct Mcp {
@@ -88,12 +120,9 @@ impl Gateway for Mcp {
     }
 
     fn classify(&self, ask: &HttpAsk) -> Result<Action, Malformed> {
-        let server = self.plane.server(&ask.parts).ok_or_else(|| Malformed {
-            message: "Provost has no MCP server of that name: its operator lists them in \
-                      provost.toml under [mcp.servers.NAME], and they are at /mcp/NAME"
-                .to_owned(),
-            kind: MalformedKind::NotFound,
-        })?;
+        let Some(server) = self.plane.server(&ask.parts) else {
+            return Err(self.no_server(ask));
+        };
         let asked = self.asked.get_or_init(|| Asked::read(&ask.parts, &ask.body));
         let asked = asked.as_ref().map_err(AskedError::malformed)?;
         asked.action(server, &ask.body)

@@ -27,7 +27,7 @@ const PARSE_ERROR: i32 = -32_700;
 /// Likewise.
 pub(crate) const INVALID_REQUEST: i32 = -32_600;
 /// Likewise.
-const METHOD_NOT_FOUND: i32 = -32_601;
+pub(crate) const METHOD_NOT_FOUND: i32 = -32_601;
 /// Likewise.
 pub(crate) const INVALID_PARAMS: i32 = -32_602;
 /// A header says something else than the body. Source: MCP 2026-07-28, "Standard headers".
@@ -141,6 +141,10 @@ fn form(
         }
         RefusalCode::Malformed => (StatusCode::BAD_REQUEST, error.map_or(INVALID_REQUEST, of)),
         RefusalCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST),
+        // Source: MCP 2025-11-25, "Session Management": clients begin a new one.
+        RefusalCode::NotFound if error == Some(&AskedError::NoSession) => {
+            (StatusCode::NOT_FOUND, INVALID_REQUEST)
+        }
         // Of a method; with 404 a client of an earlier revision would begin a new session.
         // Source: MCP 2026-07-28, "Streamable HTTP"; 2025-11-25, "Session Management".
         RefusalCode::NotFound if asked.is_some_and(|asked| !asked.head.is_stateless()) => {
@@ -168,7 +172,9 @@ fn of(error: &AskedError) -> i32 {
         AskedError::Head(HeadError::Body | HeadError::Origin)
         | AskedError::Message(_)
         | AskedError::Method(_)
-        | AskedError::TooMuch(_) => INVALID_REQUEST,
+        | AskedError::TooMuch(_)
+        | AskedError::NoSession
+        | AskedError::Sessionless => INVALID_REQUEST,
     }
 }
 

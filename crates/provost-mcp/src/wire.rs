@@ -1,6 +1,7 @@
 //! Bytes of the protocol, read and made. No I/O.
 
 pub(crate) mod asks;
+pub(crate) mod edit;
 pub(crate) mod events;
 pub(crate) mod head;
 pub(crate) mod json;

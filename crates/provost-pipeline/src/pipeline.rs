@@ -181,6 +181,14 @@ impl Pipeline {
         refusal
     }
 
+    /// Whether some action like this could be allowed to whoever presents this, whatever its
+    /// context: for leaving out what need not be asked. Nothing is recorded, for nothing is
+    /// asked yet.
+    pub fn would_allow(&self, presented: &Presented, action: &Action) -> bool {
+        let caller = self.directory.authenticate(presented);
+        caller.is_ok_and(|caller| self.tool_calls.is_possible(&caller, action))
+    }
+
     /// The directory of agents, people and sessions.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory

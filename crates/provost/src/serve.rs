@@ -13,6 +13,7 @@ use provost_admin::{ControlSocket, serve_unix};
 use provost_gateway::{EgressLimits, Governed, HttpServer, Limits, Tls, TlsFiles, Upstream};
 use provost_hook::HookPlane;
 use provost_llm::{LlmPlane, LlmService};
+use provost_mcp::McpService;
 use provost_pipeline::Purpose;
 use provost_secrets::SecretName;
 use tokio::{
@@ -145,7 +146,11 @@ impl Serving {
         Ok(Planes {
             llm: LlmService::new(pipeline(), llm(core, config)?),
             hook: Governed { pipeline: pipeline(), plane: HookPlane },
-            mcp: Governed { pipeline: pipeline(), plane: mcp::plane(core, config, programs)? },
+            mcp: McpService::new(
+                pipeline(),
+                mcp::plane(core, config, programs)?,
+                self.tasks.clone(),
+            ),
         })
     }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Most pages of a list that are asked for. Ours: a page has some dozen tools.
-const PAGES_MAX: usize = 64;
+pub(crate) const PAGES_MAX: usize = 64;
 
 /// How long a server may take to list its tools when Provost asks it to. Ours.
 const LIST_MAX: Duration = Duration::from_secs(30);

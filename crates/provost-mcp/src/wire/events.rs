@@ -25,6 +25,23 @@ pub(crate) fn with_data(raw: &[u8], text: Option<&str>) -> Bytes {
     event.into()
 }
 
+/// The event `raw` with something before its id.
+pub(crate) fn marked(raw: &[u8], mark: &str) -> Bytes {
+    let raw = String::from_utf8_lossy(raw);
+    let mut event = String::new();
+    for line in raw.split_inclusive(['\n', '\r']) {
+        match line.strip_prefix("id:") {
+            Some(id) => {
+                event.push_str("id: ");
+                event.push_str(mark);
+                event.push_str(id.strip_prefix(' ').unwrap_or(id));
+            }
+            None => event.push_str(line),
+        }
+    }
+    event.into()
+}
+
 fn is_data(line: &str) -> bool {
     line.split(':').next() == Some("data")
 }
@@ -41,7 +58,7 @@ fn push_data(event: &mut String, text: &str) {
 mod tests {
     use provost_gateway::sse::Event;
 
-    use super::{message, with_data};
+    use super::{marked, message, with_data};
 
     #[test]
     fn only_the_data_changes() {
@@ -59,6 +76,17 @@ mod tests {
             (": note\ndatas: x\ndata: a\n\n", None, ": note\ndatas: x\n\n"),
         ] {
             assert_eq!(with_data(raw.as_bytes(), text), want, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_marked() {
+        for (raw, want) in [
+            ("id: 1\ndata: id: 1\n\n", "id: a:1\ndata: id: 1\n\n"),
+            ("data: x\r\nid:1\r\n\r\n", "data: x\r\nid: a:1\r\n\r\n"),
+            ("data: x\n\n", "data: x\n\n"),
+        ] {
+            assert_eq!(marked(raw.as_bytes(), "a:"), want, "{raw:?}");
         }
     }
 

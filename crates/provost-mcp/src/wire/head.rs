@@ -177,6 +177,15 @@ fn plain(value: &str) -> Option<String> {
     }
 }
 
+/// A name or URI as the value of a header. The reverse of [`plain`].
+pub(crate) fn coded(name: &str) -> Option<HeaderValue> {
+    let is_visible = name.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_visible && name.trim() == name && !name.starts_with("=?base64?") {
+        return HeaderValue::try_from(name).ok();
+    }
+    HeaderValue::try_from(format!("=?base64?{}?=", STANDARD.encode(name))).ok()
+}
+
 /// Whether a body can be read as it stands.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::json::{self, JsonError, Members};
 
 /// Longest id. Unit: bytes. Ours: clients count, or send a UUID of 36.
-const ID_BYTES_MAX: usize = 256;
+pub(crate) const ID_BYTES_MAX: usize = 256;
 
 /// Longest method. Unit: bytes. Ours: the longest there is has about 40.
 const METHOD_BYTES_MAX: usize = 128;
@@ -25,6 +25,11 @@ pub(crate) enum Id {
 }
 
 impl Id {
+    /// The id that this JSON is.
+    pub(crate) fn of(json: &str) -> Option<Self> {
+        Self::read(serde_json::from_str(json).ok()?)
+    }
+
     fn read(raw: &RawValue) -> Option<Self> {
         let text = raw.get();
         if text.starts_with('"') {

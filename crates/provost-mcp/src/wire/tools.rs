@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, ops::Range};
 
-use super::json;
+use super::{edit::place, json};
 
 /// Longest name of a tool, a prompt or a server's resource. Unit: bytes. Source: MCP
 /// 2025-11-25, "Tool names", says 128 characters; twice that is let through.
@@ -97,12 +97,6 @@ fn find(text: &str) -> Result<Option<Found>, Unlisted> {
     });
     let next_cursor = json::member(&result, "nextCursor").and_then(json::string);
     Ok(Some(Found { array: place(text, tools.get()), items: items.collect(), next_cursor }))
-}
-
-/// Where `part`, which is a part of `text`, is in it.
-fn place(text: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
-    start..start.saturating_add(part.len())
 }
 
 fn read(text: &str) -> Option<Tool> {

@@ -1,6 +1,8 @@
 //! The mcp plane against a scripted server, through a whole pipeline.
 
 #[cfg(test)]
+mod all;
+#[cfg(test)]
 mod asks;
 #[cfg(test)]
 mod fake;

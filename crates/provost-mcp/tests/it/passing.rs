@@ -148,7 +148,7 @@ async fn what_is_no_message_reaches_no_server() {
         assert!(got.error().starts_with(want), "{body}: {}", got.error());
     }
     let mut elsewhere = post(&json!({}), None);
-    *elsewhere.uri_mut() = "/mcp/other".parse().unwrap();
+    *elsewhere.uri_mut() = "/mcp/nobody".parse().unwrap();
     assert_eq!(world.ask(elsewhere).await.status(), StatusCode::NOT_FOUND);
     assert_eq!(world.seen(), [""; 0]);
     world.close().await;

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, response};
-use provost_gateway::{EgressLimits, HttpAsk, HttpFrame, HttpPlane as _};
+use provost_gateway::{EgressLimits, HttpAsk, HttpFrame, HttpPlane as _, Serve as _};
 use provost_ledger::{Event, Record};
-use provost_mcp::{McpPlane, Programs, Server};
+use provost_mcp::{McpPlane, McpService, Programs, Server};
 use provost_pipeline::{
     By, Limits, OpenedSession, Parts, Pipeline, PolicyDirectory, Purpose, Reply, Terms,
 };
@@ -51,6 +51,7 @@ pub(crate) struct World {
     journal: Journal,
     session: OpenedSession,
     plane: McpPlane,
+    service: McpService,
     store: Store,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -112,9 +113,28 @@ impl World {
         .with_arguments(vec!["repo".to_owned()]);
         let clock = Arc::clone(pipeline.clock());
         let programs = Programs::new(tasks.clone(), stop.clone(), clock);
-        let plane = McpPlane::new([server], vault, programs);
+        let other = format!("{}/other", upstream.base_url());
+        let other = Server::over_http(
+            "other".parse().unwrap(),
+            &other,
+            None,
+            (None, EgressLimits::default()),
+        );
+        let plane = McpPlane::new([server, other.unwrap()], vault, programs);
+        let service = McpService::new(Arc::clone(&pipeline), plane.clone(), tasks.clone());
         let session = open_session(&pipeline, "invoice-bot").await;
-        Self { pipeline, upstream, journal, session, plane, store, stop, tasks, _dir: dir }
+        Self {
+            pipeline,
+            upstream,
+            journal,
+            session,
+            plane,
+            service,
+            store,
+            stop,
+            tasks,
+            _dir: dir,
+        }
     }
 
     /// Acts as another agent from now on.
@@ -133,6 +153,23 @@ impl World {
         let task =
             self.tasks.spawn(async move { pipeline.run(&mut gateway, ask, reply).await });
         Exchange { frames, task }
+    }
+
+    /// Sends a request to all servers, with the agent's credential unless it has one.
+    pub(crate) fn send_all(&self, request: Request<Bytes>, frames_max: usize) -> Exchange {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = "/mcp".parse().unwrap();
+        let bearer = format!("Bearer {}", self.session.credential.expose_secret());
+        parts.headers.entry("authorization").or_insert(bearer.parse().unwrap());
+        let (reply, frames) = Reply::channel(frames_max);
+        let (service, ask) = (self.service.clone(), HttpAsk::new(parts, body));
+        let task = self.tasks.spawn(async move { service.run(ask, reply).await });
+        Exchange { frames, task }
+    }
+
+    /// Sends a request to all servers and takes its whole answer.
+    pub(crate) async fn ask_all(&self, request: Request<Bytes>) -> Got {
+        self.send_all(request, 4).rest(Vec::new()).await
     }
 
     /// Sends a request and takes its whole answer.

@@ -4,7 +4,7 @@ use http::request;
 use provost_gateway::{Governed, HttpAsk, HttpFrame, Serve};
 use provost_hook::HookPlane;
 use provost_llm::LlmService;
-use provost_mcp::McpPlane;
+use provost_mcp::McpService;
 use provost_pipeline::{Malformed, Reply};
 
 /// Every plane that is spoken over HTTP.
@@ -12,7 +12,7 @@ use provost_pipeline::{Malformed, Reply};
 pub(super) struct Planes {
     pub(super) llm: LlmService,
     pub(super) hook: Governed<HookPlane>,
-    pub(super) mcp: Governed<McpPlane>,
+    pub(super) mcp: McpService,
 }
 
 /// Which plane a path belongs to.
@@ -28,6 +28,7 @@ impl Route {
     fn of(path: &str) -> Self {
         match path {
             provost_hook::PATH => Self::Hook,
+            provost_mcp::ALL => Self::Mcp,
             _ if path.starts_with(provost_mcp::PATH) => Self::Mcp,
             _ => Self::Llm,
         }
@@ -67,7 +68,8 @@ mod tests {
             ("/hook/", Route::Llm),
             ("/mcp/github", Route::Mcp),
             ("/mcp/", Route::Mcp),
-            ("/mcp", Route::Llm),
+            ("/mcp", Route::Mcp),
+            ("/mcps", Route::Llm),
             ("/v1/messages", Route::Llm),
             ("/", Route::Llm),
         ] {
