@@ -131,7 +131,7 @@ impl Form {
                 (StatusCode::UNAUTHORIZED, "authentication_error", Never)
             }
             RefusalCode::Paused => (StatusCode::LOCKED, "permission_error", Never),
-            RefusalCode::Killed | RefusalCode::Denied => {
+            RefusalCode::Killed | RefusalCode::Denied | RefusalCode::Held => {
                 (StatusCode::FORBIDDEN, "permission_error", Never)
             }
             RefusalCode::Malformed => {

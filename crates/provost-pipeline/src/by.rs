@@ -4,6 +4,9 @@ use std::fmt;
 
 use provost_types::{AgentName, CredentialId, SessionId};
 
+/// Longest subject, and longest issuer, that is told. Unit: characters. Ours.
+const TOLD_CHARS_MAX: usize = 128;
+
 /// Who asks for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct By(String);
@@ -27,6 +30,15 @@ impl By {
     /// A session that speaks for itself, with its own credential.
     pub fn session(id: SessionId) -> Self {
         Self(format!("session/{id}"))
+    }
+
+    /// Whoever an access token was issued to.
+    pub fn token(issuer: &str, subject: &str) -> Self {
+        let shown = |text: &str| -> String {
+            let is_shown = |one: &char| one.is_ascii_graphic();
+            text.chars().filter(is_shown).take(TOLD_CHARS_MAX).collect()
+        };
+        Self(format!("token/{} of {}", shown(subject), shown(issuer)))
     }
 
     /// Provost itself: a limit that was reached.

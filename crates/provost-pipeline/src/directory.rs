@@ -9,11 +9,12 @@ mod authenticate;
 mod people;
 mod sessions;
 mod stopping;
+mod token_sessions;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -37,7 +38,7 @@ pub use sessions::{OpenedSession, Terms};
 pub(crate) use sessions::{InFlight, LiveSession};
 
 use crate::{
-    By, LedgerDown, PolicyDirectory, credential::NoRandomness, record::Recorder,
+    By, LedgerDown, PolicyDirectory, access_token::AccessTokens, credential::NoRandomness, record::Recorder,
     run_tree::RunTree, tool_pins::ToolPins,
 };
 
@@ -54,6 +55,8 @@ pub struct Directory {
     pub(crate) master: Arc<MasterKey>,
     pub(crate) policies: Arc<PolicyDirectory>,
     pub(crate) tools: ToolPins,
+    /// The access tokens that count beside our own credentials, if any do.
+    tokens: OnceLock<AccessTokens>,
     /// Changes happen one after the other; reads do not wait for them.
     changing: Mutex<()>,
 }
@@ -229,6 +232,7 @@ impl Directory {
         Ok(Self {
             state: RwLock::new(state),
             tools,
+            tokens: OnceLock::new(),
             store,
             recorder,
             master,

@@ -1,8 +1,8 @@
 //! The shape of a gateway: one plane's wire protocol, and nothing else.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-use provost_types::{Action, Outcome};
+use provost_types::{Action, ApprovalId, Outcome};
 use secrecy::SecretString;
 
 use crate::{Permit, Refusal, Reply};
@@ -37,6 +37,19 @@ pub trait Gateway: Send {
         reply: &mut Reply<Self::Answer>,
     ) -> impl Future<Output = Outcome> + Send;
 
+    /// How long whoever sent `ask` can wait for a person's answer, if it is held.
+    fn patience(&self, ask: &Self::Ask) -> Duration {
+        let _unasked = ask;
+        Duration::ZERO
+    }
+
+    /// What is sent while `ask` waits for approval `on`, so that the client goes on waiting:
+    /// once at the beginning, then again and again. By default nothing.
+    fn keep_waiting(&mut self, ask: &Self::Ask, on: ApprovalId) -> Vec<Self::Answer> {
+        let _unasked = (ask, on);
+        Vec::new()
+    }
+
     /// Says no, in the protocol's own words.
     fn refuse(&self, refusal: &Refusal) -> Self::Answer;
 }
@@ -46,6 +59,13 @@ pub trait Gateway: Send {
 pub enum Presented {
     /// Exactly one credential.
     Token(SecretString),
+    /// Exactly one, which may be an access token for the resource at this path.
+    TokenAt {
+        /// The credential.
+        token: SecretString,
+        /// The path of the request.
+        path: String,
+    },
     /// None.
     Nothing,
     /// Several that differ: two readers could see two callers.

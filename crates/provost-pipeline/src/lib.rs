@@ -15,6 +15,8 @@
 //! let forged = provost_pipeline::Permit { action: todo!(), ..todo!() };
 //! ```
 
+mod access_token;
+mod approvals;
 mod by;
 pub mod credential;
 mod directory;
@@ -33,6 +35,12 @@ mod tool_calls;
 mod tool_pins;
 pub mod trace;
 
+pub use access_token::{
+    AccessTokens, AgentClaim, KeySource, KeysAnswer, KeysUnavailable, SignedWith, Trust,
+};
+pub use approvals::{
+    Answer, AnswerError, Answerer, ApprovalTimes, Approvals, Extent, PatternError,
+};
 pub use by::By;
 pub use directory::{
     Directory, DirectoryError, IssuedToken, OpenedSession, Terms, Unauthenticated,
@@ -48,4 +56,5 @@ pub use record::LedgerDown;
 pub use refusal::{Refusal, RefusalCode};
 pub use reply::{ClientGone, Reply};
 pub use start::{Limits, Parts, Purpose, StartError};
+pub use tool_calls::AdmittedCall;
 pub use tool_pins::{Pin, PinnedTool};

@@ -1,6 +1,6 @@
 //! The proof that one action was admitted; the only key to an upstream.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -19,7 +19,7 @@ use crate::{
     directory::{InFlight, LiveSession},
     record::Closer,
     run_tree::Path,
-    tool_calls::{Place, ToolCalls},
+    tool_calls::{AdmittedCall, Place, ToolCalls},
 };
 
 /// Proof that an action was allowed and that its intent is on disk.
@@ -90,11 +90,19 @@ impl Keeping {
         Some(finish(mac))
     }
 
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 §2)")]
+    /// Keys alone: nothing is kept.
+    pub(crate) fn of_keys(keys: Arc<ProjectKeys>) -> Self {
+        Self { keys, mode: BodyMode::None, bodies: None }
+    }
+
     fn keyed(&self) -> Option<Hmac<Sha256>> {
-        (self.mode != BodyMode::None).then(|| {
-            Hmac::new_from_slice(self.keys.digest_key()).expect("keys of every length do")
-        })
+        (self.mode != BodyMode::None).then(|| self.mac())
+    }
+
+    /// A keyed digest to be, whatever is kept.
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 §2)")]
+    pub(crate) fn mac(&self) -> Hmac<Sha256> {
+        Hmac::new_from_slice(self.keys.digest_key()).expect("keys of every length do")
     }
 }
 
@@ -184,14 +192,21 @@ impl Permit {
     }
 
     /// Decides a tool call that the answer asks for, and records the decision: the call may
-    /// reach the client only if this succeeds. Returns the call's own action.
+    /// reach the client only if this succeeds.
+    ///
+    /// A call that is held waits for people for as long as the client does, but no longer than
+    /// `[approvals]` says: then it is refused, and the same call finds their answer later.
     ///
     /// # Errors
     ///
     /// [`Refusal`], recorded like every other.
-    pub async fn tool_call(&self, mut call: Action) -> Result<ActionId, Refusal> {
+    pub async fn tool_call(
+        &self,
+        mut call: Action,
+        patience: Duration,
+    ) -> Result<AdmittedCall, Refusal> {
         call.correlation.asked_in = Some(self.action);
-        self.held.tool_calls.decide(self.place(), &call).await
+        self.held.tool_calls.decide(self.place(), &call, patience).await
     }
 
     /// Decides what an upstream asks of the client, and records the decision: the client may
@@ -215,6 +230,7 @@ impl Permit {
         Place {
             caller: &self.caller,
             keeping: &self.keeping,
+            path: &self.path,
             plane: self.held.plane,
             via: self.action,
             is_first: self.held.is_first,

@@ -1,6 +1,6 @@
 //! `Pipeline::run`: the one way through.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use provost_decide::Query;
 use provost_ledger::{Intent, Subject};
@@ -10,22 +10,29 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use crate::{
-    Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory, Presented, Purpose,
-    Refusal, RefusalCode, Reply,
+    Approvals, Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory,
+    Presented, Purpose, Refusal, RefusalCode, Reply,
+    approvals::{self, Ruling, Ticket, Waiting},
     directory::InFlight,
     flood::Flood,
     permit::{Held, Keeping},
     record::{Closer, Recorder},
     refusal::Reason,
+    run_tree::Path,
     tool_calls::ToolCalls,
     trace,
 };
+
+/// How often a client that waits for people hears that it still does. Ours: shorter than any
+/// idle timeout of a proxy that is known to us.
+const KEEP_WAITING_EVERY: Duration = Duration::from_secs(15);
 
 /// The pipeline, with everything that a decision needs.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) directory: Arc<Directory>,
     pub(crate) policies: Arc<PolicyDirectory>,
+    pub(crate) approvals: Arc<Approvals>,
     pub(crate) recorder: Recorder,
     pub(crate) closer: Closer,
     pub(crate) bodies: Arc<Bodies>,
@@ -42,6 +49,23 @@ pub struct Pipeline {
 struct Known {
     caller: Option<Caller>,
     intent: Option<Intent>,
+}
+
+/// How far one go through the steps came.
+enum Step {
+    Admitted(Box<Permit>),
+    /// The approval it rested on was spent by another.
+    Again,
+    Held(Box<HeldBack>),
+}
+
+/// An action that waits for people: it is in flight, so its session is not idle, but takes no
+/// place among those that run.
+struct HeldBack {
+    ticket: Ticket,
+    decision: Decision,
+    path: Path,
+    _in_flight: InFlight,
 }
 
 impl Pipeline {
@@ -62,7 +86,7 @@ impl Pipeline {
         mut reply: Reply<G::Answer>,
     ) {
         let action = ActionId::generate();
-        let permit = match self.admit(gateway, &ask, action).await {
+        let permit = match self.admit(gateway, &ask, action, &mut reply).await {
             Ok(permit) => permit,
             Err(refusal) => {
                 if reply.send(gateway.refuse(&refusal)).await.is_err() {
@@ -82,7 +106,8 @@ impl Pipeline {
     /// Refuses a request that never became whole: too large, too slow, broken framing.
     pub async fn refuse_early(&self, presented: &Presented, malformed: Malformed) -> Refusal {
         let action = ActionId::generate();
-        let caller = self.directory.authenticate(presented);
+        let welcome = self.directory.welcome(presented).await;
+        let caller = welcome.and_then(|()| self.directory.authenticate(presented));
         let (caller, reason) = match caller {
             Ok(caller) => (Some(caller), malformed.into()),
             Err(reason) => (None, reason),
@@ -98,15 +123,30 @@ impl Pipeline {
     /// The steps before the action, in their order. Each needs what the one before gave.
     async fn admit<G: Gateway>(
         &self,
-        gateway: &G,
+        gateway: &mut G,
         ask: &G::Ask,
         action: ActionId,
+        reply: &mut Reply<G::Answer>,
     ) -> Result<Permit, Refusal> {
         let mut known = Known::default();
-        match self.steps(gateway, ask, action, &mut known).await {
+        let waiting = Waiting::new(gateway.patience(ask).min(self.approvals.wait_max()));
+        let admitted = loop {
+            match self.steps(gateway, ask, action, &mut known).await {
+                Ok(Step::Admitted(permit)) => break Ok(permit),
+                Ok(Step::Again) => {}
+                Ok(Step::Held(held)) => {
+                    // Decided again from the beginning, for all may have changed meanwhile.
+                    if let Err(reason) = wait(gateway, ask, reply, (*held, &waiting)).await {
+                        break Err(reason);
+                    }
+                }
+                Err(reason) => break Err(reason),
+            }
+        };
+        match admitted {
             Ok(permit) => {
                 metrics::counter!("provost_actions_total", "result" => "admitted").increment(1);
-                Ok(permit)
+                Ok(*permit)
             }
             Err(reason) => Err(self.refuse(action, known, reason).await),
         }
@@ -118,8 +158,10 @@ impl Pipeline {
         ask: &G::Ask,
         id: ActionId,
         known: &mut Known,
-    ) -> Result<Permit, Reason> {
-        let caller = self.directory.authenticate(&gateway.present(ask))?;
+    ) -> Result<Step, Reason> {
+        let presented = gateway.present(ask);
+        self.directory.welcome(&presented).await?;
+        let caller = self.directory.authenticate(&presented)?;
         known.caller = Some(caller.clone());
         let path = self.directory.enter(&caller)?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
@@ -127,12 +169,27 @@ impl Pipeline {
         })?;
         let in_flight = InFlight::enter(&caller.live, &self.recorder.clock);
         let action = gateway.classify(ask)?;
-        let decision = decide(&self.policies, &caller, &action);
         let keeping = self.keeping(&caller)?;
+        let Ruling { decision, by } = self.approvals.rule((&caller, &keeping), &action, None);
         let intent = intent(&caller, &action, &keeping, decision);
         known.intent = Some(intent.clone());
-        if intent.decision.verdict != Verdict::Allow {
-            return Err(Reason::new(RefusalCode::Denied, intent.decision.reason));
+        match intent.decision.verdict {
+            Verdict::Allow => {}
+            Verdict::Deny => {
+                return Err(Reason::new(RefusalCode::Denied, intent.decision.reason));
+            }
+            Verdict::Hold => {
+                let asked = ((&caller, &keeping), (id, &action));
+                let ticket = self.approvals.hold(asked.0, asked.1, &intent).await?;
+                let decision = intent.decision;
+                let held = HeldBack { ticket, decision, path, _in_flight: in_flight };
+                return Ok(Step::Held(Box::new(held)));
+            }
+        }
+        if let Some(approval) = by
+            && !self.approvals.spend(&caller, approval, id).await?
+        {
+            return Ok(Step::Again);
         }
         let span = trace::begin(id, &caller, &intent);
         self.recorder.record_intent(caller.subject(id), intent).await?;
@@ -146,7 +203,7 @@ impl Pipeline {
         };
         let permit = Permit::new(id, caller, path, keeping, held);
         permit.keep_request(&action.arguments).await;
-        Ok(permit)
+        Ok(Step::Admitted(Box::new(permit)))
     }
 
     /// What is kept of this project's bodies, and under which keys.
@@ -189,6 +246,11 @@ impl Pipeline {
         caller.is_ok_and(|caller| self.tool_calls.is_possible(&caller, action))
     }
 
+    /// What people are asked, and what they answered.
+    pub fn approvals(&self) -> &Arc<Approvals> {
+        &self.approvals
+    }
+
     /// The directory of agents, people and sessions.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
@@ -211,6 +273,30 @@ impl Pipeline {
     /// The journal's own words.
     pub fn ledger_health(&self) -> Result<(), provost_store::JournalError> {
         self.recorder.journal.health()
+    }
+}
+
+/// Waits for people, and keeps the client waiting too.
+async fn wait<G: Gateway>(
+    gateway: &mut G,
+    ask: &G::Ask,
+    reply: &mut Reply<G::Answer>,
+    (held, waiting): (HeldBack, &Waiting),
+) -> Result<(), Reason> {
+    let id = held.ticket.id;
+    let HeldBack { ticket, decision, path, _in_flight } = held;
+    let mut settled = pin!(waiting.settled(ticket, (&path, &decision)));
+    let left = || approvals::held(id, &decision);
+    loop {
+        for frame in gateway.keep_waiting(ask, id) {
+            reply.send(frame).await.map_err(|_client_gone| left())?;
+        }
+        tokio::select! {
+            biased;
+            settled = &mut settled => return settled,
+            () = reply.gone() => return Err(left()),
+            () = tokio::time::sleep(KEEP_WAITING_EVERY) => {}
+        }
     }
 }
 

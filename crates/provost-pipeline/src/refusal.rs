@@ -40,6 +40,8 @@ pub enum RefusalCode {
     Method,
     /// Policy says no.
     Denied,
+    /// A person has to answer first: the same may be asked again later.
+    Held,
     /// Too many actions in flight.
     Busy,
     /// The ledger cannot be written, so nothing may happen.
@@ -61,6 +63,7 @@ impl RefusalCode {
             Self::NotFound => "not-found",
             Self::Method => "method",
             Self::Denied => "denied",
+            Self::Held => "held",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::Stopping => "stopping",

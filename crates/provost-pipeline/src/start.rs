@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    By, Directory, DirectoryError, LedgerDown, Pipeline, PolicyDirectory, RefusalCode,
+    ApprovalTimes, Approvals, By, Directory, DirectoryError, LedgerDown, Pipeline, PolicyDirectory, RefusalCode,
     flood::Flood,
     record::{Closer, Recorder},
     tool_calls::ToolCalls,
@@ -42,6 +42,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How much at once.
     pub limits: Limits,
+    /// How long people are waited for.
+    pub approvals: ApprovalTimes,
     /// What it is opened for.
     pub purpose: Purpose,
 }
@@ -100,7 +102,8 @@ impl Pipeline {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, StartError> {
-        let Parts { journal, store, bodies, master, policies, clock, limits, purpose } = parts;
+        let Parts { journal, store, bodies, master, policies, clock, limits, approvals, purpose } =
+            parts;
         let recorder = Recorder { journal, clock, boot: BootId::generate() };
         let recovered = close_open_intents(&store, &recorder).await?;
         if purpose == Purpose::Serve || recovered > 0 {
@@ -111,9 +114,17 @@ impl Pipeline {
         let directory =
             Directory::load(store, recorder.clone(), master, Arc::clone(&policies)).await?;
         let directory = Arc::new(directory);
+        let approvals = Approvals::load(
+            Arc::clone(&directory),
+            recorder.clone(),
+            Arc::clone(&bodies),
+            approvals,
+        );
+        let approvals = Arc::new(approvals.await.map_err(DirectoryError::from)?);
         let closer = Closer::start(recorder.clone(), limits.in_flight_max, tasks, stop.clone());
         let tool_calls = Arc::new(ToolCalls {
             directory: Arc::clone(&directory),
+            approvals: Arc::clone(&approvals),
             policies: Arc::clone(&policies),
             recorder: recorder.clone(),
             closer: closer.clone(),
@@ -121,6 +132,7 @@ impl Pipeline {
         });
         let pipeline = Arc::new(Self {
             directory,
+            approvals,
             closer,
             policies,
             recorder,
@@ -202,16 +214,21 @@ impl Pipeline {
                 () = tokio::time::sleep(SWEEP_EVERY) => {}
                 () = stop.cancelled() => return,
             }
-            if let Err(error) = self.directory.sweep().await {
-                tracing::error!(error = %Causes(&error), "session limits not written down yet");
-            }
-            if let Err(error) = self.reload_policies().await {
-                tracing::error!(error = %Causes(&error), "new policies not in force yet");
-            }
-            self.tool_calls.sweep();
-            self.note_flood().await;
+            self.sweep_once().await;
             offset = self.note_clock_step(offset).await;
         }
+    }
+
+    async fn sweep_once(&self) {
+        if let Err(error) = self.directory.sweep().await {
+            tracing::error!(error = %Causes(&error), "session limits not written down yet");
+        }
+        if let Err(error) = self.reload_policies().await {
+            tracing::error!(error = %Causes(&error), "new policies not in force yet");
+        }
+        self.tool_calls.sweep();
+        self.approvals.sweep().await;
+        self.note_flood().await;
     }
 
     /// Records how many refusals of strangers were only counted.

@@ -14,21 +14,26 @@ mod book;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use provost_ledger::{Alert, Intent, Record, Witness};
 use provost_tools::{canonical_json, json_value};
-use provost_types::{Action, ActionId, Causes, Outcome, Plane, SessionId, Status, Verdict};
+use provost_types::{
+    Action, ActionId, ApprovalId, Causes, Outcome, Plane, SessionId, Status, Verdict,
+};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::book::Book;
 use self::book::{Closed, Open, Planes, Rule, Sight};
 use crate::{
-    Caller, Directory, PolicyDirectory, Refusal, RefusalCode,
+    Approvals, Caller, Directory, PolicyDirectory, Refusal, RefusalCode,
+    approvals::{Ruling, Waiting},
     permit::Keeping,
     pipeline::{decide, intent, query},
     record::{Closer, Recorder},
     refusal::Reason,
+    run_tree::Path,
     trace,
 };
 
@@ -36,10 +41,20 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ToolCalls {
     pub(crate) directory: Arc<Directory>,
+    pub(crate) approvals: Arc<Approvals>,
     pub(crate) policies: Arc<PolicyDirectory>,
     pub(crate) recorder: Recorder,
     pub(crate) closer: Closer,
     pub(crate) book: Mutex<Book>,
+}
+
+/// A tool call that may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdmittedCall {
+    /// The call's own action.
+    pub action: ActionId,
+    /// The approval that it goes ahead by, if it was held.
+    pub approval: Option<ApprovalId>,
 }
 
 /// Where something is seen: by whose action, and on which plane.
@@ -47,6 +62,8 @@ pub(crate) struct ToolCalls {
 pub(crate) struct Place<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) keeping: &'a Keeping,
+    /// What may stop it.
+    pub(crate) path: &'a Path,
     pub(crate) plane: Plane,
     /// The action that brings it.
     pub(crate) via: ActionId,
@@ -63,13 +80,14 @@ impl ToolCalls {
 
     /// Decides one call and records the decision; the call may be made if this succeeds.
     ///
-    /// `call.correlation.tool_use` names it.
+    /// `call.correlation.tool_use` names it. One that is held waits at most `patience`.
     pub(crate) async fn decide(
         &self,
         place: Place<'_>,
         call: &Action,
-    ) -> Result<ActionId, Refusal> {
-        let Place { caller, keeping, plane, .. } = place;
+        patience: Duration,
+    ) -> Result<AdmittedCall, Refusal> {
+        let Place { caller, plane, .. } = place;
         let arguments = canonical(&call.arguments);
         let (sight, rule) = match &call.correlation.tool_use {
             Some(id) => self.book().look(caller.session, id, (plane, &arguments)),
@@ -84,20 +102,73 @@ impl ToolCalls {
         if let (Some(rule), Some(id)) = (rule, &call.correlation.tool_use) {
             self.alert(place, action, (rule, id)).await;
         }
-        let decision = decide(&self.policies, caller, call);
-        let intent = intent(caller, call, keeping, decision);
-        match self.admit(place, action, (&sight, &intent)).await {
-            Ok(()) => {
+        let (admitted, intent) = self.rule(place, (action, call), &sight, patience).await;
+        match admitted {
+            Ok(approval) => {
                 count("allowed", &sight);
                 if !matches!(sight, Sight::Again { .. }) {
                     self.keep(place, action, (call, arguments));
                 }
-                Ok(action)
+                Ok(AdmittedCall { action, approval })
             }
             Err(reason) => {
                 count(reason.code.as_str(), &sight);
                 self.withdraw(caller, call, &reason);
                 Err(self.refuse(caller, action, intent, reason).await)
+            }
+        }
+    }
+
+    /// Admits the call or says why not, with what was decided about it last.
+    async fn rule(
+        &self,
+        place: Place<'_>,
+        (action, call): (ActionId, &Action),
+        sight: &Sight,
+        patience: Duration,
+    ) -> (Result<Option<ApprovalId>, Reason>, Intent) {
+        let known = (place.caller, place.keeping);
+        let waiting = Waiting::new(patience.min(self.approvals.wait_max()));
+        let before = matches!(sight, Sight::Again { .. }).then_some(action);
+        loop {
+            let Ruling { decision, by } = self.approvals.rule(known, call, before);
+            let is_held = decision.verdict == Verdict::Hold;
+            let intent = intent(place.caller, call, place.keeping, decision);
+            if !is_held {
+                match self.spend(place, action, by).await {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(reason) => return (Err(reason), intent),
+                }
+                let admitted = self.admit(place, action, (sight, &intent)).await;
+                return (admitted.map(|()| by), intent);
+            }
+            if let Err(reason) = self.directory.enter(place.caller) {
+                return (Err(reason), intent);
+            }
+            let ticket = self.approvals.hold(known, (action, call), &intent).await;
+            let settled = match ticket {
+                Ok(ticket) => waiting.settled(ticket, (place.path, &intent.decision)).await,
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = settled {
+                return (Err(reason), intent);
+            }
+        }
+    }
+
+    /// Spends the approval that an action rests on, if it does; whether it still counts.
+    async fn spend(
+        &self,
+        place: Place<'_>,
+        action: ActionId,
+        by: Option<ApprovalId>,
+    ) -> Result<bool, Reason> {
+        match by {
+            None => Ok(true),
+            Some(approval) => {
+                self.directory.enter(place.caller)?;
+                self.approvals.spend(place.caller, approval, action).await
             }
         }
     }
@@ -171,6 +242,10 @@ impl ToolCalls {
 
     /// Not allowed, or not any more: what came of an open call is that it was not made.
     fn withdraw(&self, caller: &Caller, call: &Action, reason: &Reason) {
+        if reason.code == RefusalCode::Held {
+            // Not denied: the client may bring the very same call again.
+            return;
+        }
         let Some(tool_use) = &call.correlation.tool_use else { return };
         let (open, _) = self.book().close(caller.session, tool_use, Closed::Denied);
         if let Some(open) = open {

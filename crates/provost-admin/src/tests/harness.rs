@@ -80,11 +80,13 @@ impl Server {
             policies: Arc::new(policies(&dir)),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             limits: Limits { in_flight_max: 16 },
+            approvals: provost_pipeline::ApprovalTimes::default(),
             purpose: provost_pipeline::Purpose::Serve,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await.unwrap();
         let app = Arc::new(App {
             pipeline,
+            logins: Arc::new(super::logins::Scripted),
             vault: Arc::new(Vault::open(&dir.path().join("secrets"), master).unwrap()),
             ledger: LedgerReader { journal, store, sealer, root },
             terms_max: Terms {

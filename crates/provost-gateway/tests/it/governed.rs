@@ -166,6 +166,7 @@ pub(crate) async fn parts(dir: &TempDir, journal: Journal) -> Parts {
         policies: Arc::new(PolicyDirectory::open(&policies, Timestamp(0)).unwrap()),
         clock: Arc::new(SystemClock),
         limits: provost_pipeline::Limits { in_flight_max: 16 },
+        approvals: provost_pipeline::ApprovalTimes::default(),
         purpose: provost_pipeline::Purpose::Serve,
     }
 }

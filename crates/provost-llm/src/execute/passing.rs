@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_LENGTH, response};
 use provost_gateway::{EgressError, Form, HttpFrame, UpstreamBody, name_action};
-use provost_pipeline::{ClientGone, Refusal, Reply, ResultSink, Stop};
+use provost_pipeline::{ClientGone, Refusal, RefusalCode, Reply, ResultSink, Stop};
 use provost_types::{Outcome, Status};
 use serde_json::Value;
 
@@ -39,6 +39,13 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 /// tried so often will not find another way.
 const ASKED_AGAIN_MAX: u32 = 4;
 
+/// How often a client hears that its stream is alive while people are asked. Ours: clients
+/// that were measured give up after a minute of silence at the soonest.
+const PING_EVERY: Duration = Duration::from_secs(10);
+
+/// Source: Anthropic's streaming Messages, "Ping events".
+const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
 /// What is recorded when a stream ends without its last event.
 const HALF: &str = "the upstream ended its stream in the middle of a message";
 
@@ -47,6 +54,10 @@ const NO_MESSAGE: &str = "the upstream answered with no message";
 
 /// What is recorded when an answer is too long to be looked through for calls.
 const TOO_LONG: &str = "the answer is too long to be checked for tool calls";
+
+fn is_held(refusal: &Refusal) -> bool {
+    refusal.code == RefusalCode::Held
+}
 
 /// Passes an answer on, and says what became of it.
 pub(super) async fn pass_on(
@@ -82,6 +93,8 @@ struct Passing<'a> {
     seen: Seen,
     before: Option<Seen>,
     asked_again: u32,
+    /// A call waits for a person, and nobody waits with it any more.
+    is_held: bool,
     sink: ResultSink,
     /// The head was sent.
     begun: bool,
@@ -114,6 +127,7 @@ impl<'a> Passing<'a> {
             seen: Seen::default(),
             before: None,
             asked_again: 0,
+            is_held: false,
             sink,
             begun: false,
         }
@@ -207,7 +221,7 @@ impl<'a> Passing<'a> {
         while let Some(step) = gate.step(&mut self.seen).map_err(unfit)? {
             let bytes = match step {
                 Step::Pass(bytes) => bytes,
-                Step::Decide(call) => match self.decide(&call).await {
+                Step::Decide(call) => match self.decide(&call, stopped.as_mut()).await? {
                     Ok(()) => gate.release(),
                     Err(refusal) => gate.replace(&tool::denial(&call, &refusal)),
                 },
@@ -224,8 +238,28 @@ impl<'a> Passing<'a> {
         Ok(None)
     }
 
-    async fn decide(&self, call: &Call) -> Result<(), Refusal> {
-        self.asked.permit.tool_call(call.action()).await.map(|_action| ())
+    /// Decides a call. While people are asked about it, a stream is kept alive.
+    async fn decide(
+        &mut self,
+        call: &Call,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<Result<(), Refusal>, Cut> {
+        let mut decided = pin!(self.asked.permit.tool_call(call.action(), Duration::MAX));
+        loop {
+            tokio::select! {
+                biased;
+                decided = &mut decided => {
+                    let decided = decided.map(|_action| ());
+                    self.is_held |= decided.as_ref().is_err_and(is_held);
+                    return Ok(decided);
+                }
+                () = self.reply.gone() => return Err(Cut::ClientLeft),
+                () = tokio::time::sleep(PING_EVERY) => {}
+            }
+            if self.begun {
+                self.send(Bytes::from_static(PING), stopped.as_mut()).await?;
+            }
+        }
     }
 
     async fn pass_whole(
@@ -239,7 +273,7 @@ impl<'a> Passing<'a> {
         let mut json = loop {
             let json = self.whole(part, stopped.as_mut()).await?;
             let Some(mut whole) = Whole::read(&json) else { break json };
-            self.decide_all(&mut whole).await;
+            self.decide_all(&mut whole, stopped.as_mut()).await?;
             if whole.is_unchanged() {
                 break json;
             }
@@ -266,9 +300,13 @@ impl<'a> Passing<'a> {
         self.send(json.into(), stopped).await
     }
 
-    async fn decide_all(&self, whole: &mut Whole) {
+    async fn decide_all(
+        &mut self,
+        whole: &mut Whole,
+        mut stopped: Pin<&mut impl Future<Output = Stop>>,
+    ) -> Result<(), Cut> {
         for (place, call) in whole.calls() {
-            match self.decide(&call).await {
+            match self.decide(&call, stopped.as_mut()).await? {
                 Ok(()) => whole.allow(),
                 Err(refusal) => {
                     let why = tool::denial(&call, &refusal);
@@ -276,6 +314,7 @@ impl<'a> Passing<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     /// All of an answer, within bounds.
@@ -296,7 +335,8 @@ impl<'a> Passing<'a> {
     /// Tells the model what came of its calls and asks it to go on; `None` if its turn has to
     /// end here.
     async fn go_on(&mut self, messages: Option<[Value; 2]>) -> Option<UpstreamBody> {
-        let may = self.asked_again < ASKED_AGAIN_MAX;
+        // What waits for a person does not come sooner by asking the model again.
+        let may = self.asked_again < ASKED_AGAIN_MAX && !self.is_held;
         let messages = messages.filter(|_| may)?;
         self.asked.body = conversation::go_on(&self.asked.body, &messages)?;
         self.asked_again = self.asked_again.saturating_add(1);

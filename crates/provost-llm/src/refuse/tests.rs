@@ -39,6 +39,7 @@ fn every_code_has_its_form() {
         Code::NotFound,
         Code::Method,
         Code::Denied,
+        Code::Held,
         Code::Busy,
         Code::Unavailable,
         Code::Stopping,
@@ -59,6 +60,7 @@ fn every_code_has_its_form() {
     not-found        404 not_found_error retry=- after=-
     method           405 invalid_request_error retry=false after=-
     denied           403 permission_error retry=false after=-
+    held             403 permission_error retry=false after=-
     busy             429 rate_limit_error retry=- after=5
     unavailable      503 api_error retry=false after=-
     stopping         503 api_error retry=- after=2

@@ -57,6 +57,11 @@ impl Directory {
         self.state.read().projects.get(name).map(|project| Arc::clone(&project.keys))
     }
 
+    /// What is kept of the project's bodies.
+    pub(crate) fn body_mode(&self, name: &ProjectName) -> Option<BodyMode> {
+        self.state.read().projects.get(name).map(|project| project.row.bodies)
+    }
+
     /// Every project, by name.
     pub fn projects(&self) -> Vec<ProjectRow> {
         let state = self.state.read();

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::{Credential, Directory};
 use crate::{
     Caller, Presented,
-    credential::{self, Claimed, CredentialError, Kind},
+    credential::{self, CredentialError, Kind},
     refusal::{Reason, RefusalCode},
 };
 
@@ -48,9 +48,12 @@ pub enum Unauthenticated {
 impl Directory {
     /// Proves who is asking on a plane, and that their session goes on.
     pub(crate) fn authenticate(&self, presented: &Presented) -> Result<Caller, Reason> {
-        let credential = self
-            .session_credential(presented)
-            .map_err(|error| Reason::new(RefusalCode::Unauthenticated, error.to_string()))?;
+        let credential = match self.token_credential(presented) {
+            Some(credential) => credential?,
+            None => self.session_credential(presented).map_err(|error| {
+                Reason::new(RefusalCode::Unauthenticated, error.to_string())
+            })?,
+        };
         let over = |sentence: String| Reason::new(RefusalCode::SessionOver, sentence);
         let Holder::Session(id) = credential.row.holder else {
             let error = Unauthenticated::Unknown;
@@ -80,13 +83,13 @@ impl Directory {
         presented: &Presented,
     ) -> Result<Arc<Credential>, Unauthenticated> {
         let token = match presented {
-            Presented::Token(token) => token,
+            Presented::Token(token) | Presented::TokenAt { token, .. } => token,
             Presented::Nothing => return Err(Unauthenticated::Missing),
             Presented::Conflicting => return Err(Unauthenticated::Conflicting),
         };
         let claimed = credential::claim(token)?;
         match claimed.kind {
-            Kind::Session => self.counted(claimed),
+            Kind::Session => self.counted(&claimed.sha256),
             Kind::AgentKey => Err(Unauthenticated::AgentKey),
             Kind::Human => Err(Unauthenticated::HumanToken),
         }
@@ -104,7 +107,7 @@ impl Directory {
             Kind::AgentKey => return Err(Unauthenticated::AgentKey),
             Kind::Session => return Err(Unauthenticated::SessionCredential),
         }
-        let credential = self.counted(claimed)?;
+        let credential = self.counted(&claimed.sha256)?;
         let Holder::Human(id) = credential.row.holder else {
             return Err(Unauthenticated::Unknown);
         };
@@ -131,7 +134,7 @@ impl Directory {
             Kind::Human => return Err(Unauthenticated::HumanToken),
             Kind::Session => return Err(Unauthenticated::SessionCredential),
         }
-        let credential = self.counted(claimed)?;
+        let credential = self.counted(&claimed.sha256)?;
         let Holder::Agent(agent) = &credential.row.holder else {
             return Err(Unauthenticated::Unknown);
         };
@@ -161,11 +164,11 @@ impl Directory {
     }
 
     /// The credential, if somebody holds it and it still counts.
-    fn counted(&self, claimed: Claimed) -> Result<Arc<Credential>, Unauthenticated> {
+    pub(super) fn counted(&self, sha256: &[u8; 32]) -> Result<Arc<Credential>, Unauthenticated> {
         let now: Timestamp = self.now();
         let state = self.state.read();
         let credential =
-            state.credentials.get(&claimed.sha256).ok_or(Unauthenticated::Unknown)?;
+            state.credentials.get(sha256).ok_or(Unauthenticated::Unknown)?;
         if credential.row.revoked_at.is_some() {
             return Err(Unauthenticated::Revoked);
         }

@@ -10,7 +10,7 @@ use std::{
 
 use provost_ledger::{Record, SessionEvent, Subject};
 use provost_store::{CredentialRow, Holder, SessionFilter, SessionRow};
-use provost_types::{AgentName, Clock, Monotonic, SessionId, Timestamp};
+use provost_types::{AgentName, Clock, CredentialId, Monotonic, SessionId, Timestamp};
 use secrecy::SecretString;
 
 use super::{Credential, Directory, DirectoryError, ENDED_KEPT, State};
@@ -35,6 +35,16 @@ pub struct OpenedSession {
     pub session: SessionRow,
     /// What the agent authenticates with.
     pub credential: SecretString,
+}
+
+/// What a session's credential is known by.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) id: CredentialId,
+    pub(super) sha256: [u8; 32],
+    pub(super) label: &'static str,
+    /// When it does not count any more, if it says so itself.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// A session that goes on.
@@ -124,7 +134,29 @@ impl Directory {
         agent: &AgentName,
         terms: Terms,
     ) -> Result<OpenedSession, DirectoryError> {
+        let fresh = credential::generate(Kind::Session)?;
+        let key =
+            Key { id: fresh.id, sha256: fresh.sha256, label: "session", until: None };
+        let session = self.open(by, agent, terms, key).await?;
+        Ok(OpenedSession { session, credential: fresh.text })
+    }
+
+    /// Opens a session whose credential is `key`, for as long as both `terms` and it last.
+    ///
+    /// # Errors
+    ///
+    /// As [`Directory::open_session`]; [`DirectoryError::Taken`] if the key is one already.
+    pub(super) async fn open(
+        &self,
+        by: &By,
+        agent: &AgentName,
+        terms: Terms,
+        key: Key,
+    ) -> Result<SessionRow, DirectoryError> {
         let _changing = self.changing.lock().await;
+        if self.state.read().credentials.contains_key(&key.sha256) {
+            return Err(DirectoryError::Taken { what: format!("a credential {}", key.label) });
+        }
         let agent_row = self.live_agent(agent)?;
         let id = SessionId::generate();
         self.state
@@ -132,8 +164,8 @@ impl Directory {
             .tree
             .enter(&agent_row.project, agent, id)
             .map_err(|reason| DirectoryError::Stopped { sentence: reason.message })?;
-        let fresh = credential::generate(Kind::Session)?;
         let now = self.now();
+        let expires_at = now.plus(terms.lifetime_max);
         let session = SessionRow {
             id,
             agent: agent.clone(),
@@ -142,23 +174,24 @@ impl Directory {
             started_at: now,
             last_seen_at: now,
             idle_max: terms.idle_max,
-            expires_at: now.plus(terms.lifetime_max),
+            expires_at: key.until.map_or(expires_at, |until| until.min(expires_at)),
             ended_at: None,
             end_reason: None,
         };
         let credential = CredentialRow {
-            id: fresh.id,
+            id: key.id,
             holder: Holder::Session(id),
-            label: "session".to_owned(),
-            sha256: fresh.sha256,
+            label: key.label.to_owned(),
+            sha256: key.sha256,
             created_at: now,
-            expires_at: Some(session.expires_at),
+            // Remembered for as long as it could be shown again.
+            expires_at: key.until.or(Some(session.expires_at)),
             last_used_at: None,
             revoked_at: None,
         };
         let started = SessionEvent::Started {
             by: by.to_string(),
-            credential: fresh.id,
+            credential: key.id,
             expires_at: session.expires_at,
         };
         self.recorder.record(subject(&session), Record::Session(started)).await?;
@@ -167,7 +200,7 @@ impl Directory {
         let mut state = self.state.write();
         state.credentials.insert(credential.sha256, Credential::new(credential));
         state.sessions.insert(id, Arc::new(live));
-        Ok(OpenedSession { session, credential: fresh.text })
+        Ok(session)
     }
 
     /// Ends a session; what is in flight is cut.

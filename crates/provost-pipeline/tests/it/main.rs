@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod lifetimes;
 #[cfg(test)]
 mod recovery;

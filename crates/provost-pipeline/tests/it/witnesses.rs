@@ -1,5 +1,7 @@
 //! One tool call, seen on several planes: joined, or an alert where it does not fit.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use provost_ledger::{Event, Record};
 use provost_pipeline::{Gateway, Malformed, OpenedSession, Permit, Presented, Refusal, Reply};
@@ -61,7 +63,7 @@ impl Gateway for Client {
             let mut parts = told.split(':');
             let [what, id, rest] = [(); 3].map(|()| parts.next().unwrap_or_default());
             let said = match what {
-                "call" => match permit.tool_call(bash(id, rest)).await {
+                "call" => match permit.tool_call(bash(id, rest), Duration::ZERO).await {
                     Ok(_) => "allowed".to_owned(),
                     Err(refusal) => refusal.code.as_str().to_owned(),
                 },

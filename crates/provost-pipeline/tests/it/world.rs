@@ -10,8 +10,8 @@ use provost_pipeline::{
 };
 use provost_store::{Bodies, BodyMode, FileJournal, Indexer, Journal, MasterKey, Store};
 use provost_types::{
-    Action, AgentName, Correlation, ManualClock, Outcome, Plane, Resource, Status, Timestamp,
-    Value,
+    Action, AgentName, ApprovalId, Correlation, ManualClock, Outcome, Plane, Resource, Status,
+    Timestamp, Value,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
@@ -61,6 +61,7 @@ impl World {
             policies: Arc::new(PolicyDirectory::open(&policies, Timestamp(0)).unwrap()),
             clock: Arc::clone(&clock) as _,
             limits: Limits { in_flight_max: 4 },
+            approvals: provost_pipeline::ApprovalTimes::default(),
             purpose: Purpose::Serve,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await.unwrap();
@@ -87,9 +88,20 @@ impl World {
 
     /// Sends one request through the pipeline; everything the client saw.
     pub(crate) async fn ask(&self, credential: &SecretString, words: &str) -> Vec<String> {
+        self.ask_with(Duration::ZERO, credential, words).await
+    }
+
+    /// The same, by a client that waits for people.
+    pub(crate) async fn ask_with(
+        &self,
+        patience: Duration,
+        credential: &SecretString,
+        words: &str,
+    ) -> Vec<String> {
         let (reply, mut frames) = Reply::channel(8);
         let ask = Ask { credential: Some(credential.clone()), words: words.to_owned() };
-        self.pipeline.run(&mut Echo::default(), ask, reply).await;
+        let mut echo = Echo { patience, ..Echo::default() };
+        self.pipeline.run(&mut echo, ask, reply).await;
         let mut seen = Vec::new();
         while let Some(frame) = frames.recv().await {
             seen.push(frame);
@@ -159,6 +171,8 @@ pub(crate) struct Ask {
 pub(crate) struct Echo {
     /// Told when an execution has begun.
     pub(crate) began: Arc<Notify>,
+    /// How long it waits for people.
+    pub(crate) patience: Duration,
 }
 
 impl Gateway for Echo {
@@ -193,6 +207,14 @@ impl Gateway for Echo {
             arguments: Bytes::from(ask.words.clone()),
             correlation: Correlation::default(),
         })
+    }
+
+    fn patience(&self, _ask: &Ask) -> Duration {
+        self.patience
+    }
+
+    fn keep_waiting(&mut self, _ask: &Ask, _on: ApprovalId) -> Vec<String> {
+        vec!["still waiting".to_owned()]
     }
 
     async fn execute(
