@@ -7,6 +7,7 @@
 mod base;
 mod body;
 mod connect;
+mod errand;
 mod error;
 
 use std::{
@@ -37,6 +38,7 @@ use tower::util::MapErr;
 pub use self::{
     base::{BaseUrl, BaseUrlError},
     body::UpstreamBody,
+    errand::{ErrandError, Errands, is_loopback},
     error::EgressError,
 };
 use self::{connect::Timed, error::Unresolved};

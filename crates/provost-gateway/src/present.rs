@@ -6,8 +6,9 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use provost_pipeline::Presented;
 use secrecy::SecretString;
 
-/// Longest credential looked at. Unit: bytes. Ours have fewer than 100.
-const CREDENTIAL_BYTES_MAX: usize = 512;
+/// Longest credential looked at. Unit: bytes. Ours have fewer than 100; an access token of an
+/// authorization server may have 8 KiB.
+const CREDENTIAL_BYTES_MAX: usize = 8 * 1024 + 1;
 
 /// Finds the one credential of a request. Pure.
 pub fn present(headers: &HeaderMap) -> Presented {
@@ -32,6 +33,17 @@ pub fn present(headers: &HeaderMap) -> Presented {
         let token = token.get(..CREDENTIAL_BYTES_MAX).unwrap_or(token);
         Presented::Token(SecretString::from(String::from_utf8_lossy(token).as_ref()))
     })
+}
+
+/// Finds the one credential of a request where that may be an access token, too: in
+/// `Authorization` alone, for the resource at `path`. Pure.
+pub fn present_at(headers: &HeaderMap, path: &str) -> Presented {
+    match present(headers) {
+        Presented::Token(token) if headers.contains_key(AUTHORIZATION) => {
+            Presented::TokenAt { token, path: path.to_owned() }
+        }
+        presented => presented,
+    }
 }
 
 /// The value without the word `Bearer`; a value of another scheme stays as it is.
@@ -78,7 +90,9 @@ mod tests {
                 })
                 .collect();
             let got = match present(&headers) {
-                Presented::Token(token) => token.expose_secret().to_owned(),
+                Presented::Token(token) | Presented::TokenAt { token, .. } => {
+                    token.expose_secret().to_owned()
+                }
                 Presented::Nothing => "nothing".to_owned(),
                 Presented::Conflicting => "conflicting".to_owned(),
             };
@@ -89,7 +103,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_do_not_panic() {
         let mut headers = HeaderMap::new();
-        headers.insert("x-api-key", HeaderValue::from_bytes(&[0xff; 2000]).unwrap());
+        headers.insert("x-api-key", HeaderValue::from_bytes(&[0xff; 20_000]).unwrap());
         assert!(matches!(present(&headers), Presented::Token(_)));
     }
 }

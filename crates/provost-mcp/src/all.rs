@@ -139,7 +139,8 @@ impl McpService {
             Presented::Token(token) => {
                 self.mcp.pipeline.directory().session_by_credential(&token).ok()
             }
-            Presented::Nothing | Presented::Conflicting => None,
+            // Access tokens are for single servers.
+            Presented::TokenAt { .. } | Presented::Nothing | Presented::Conflicting => None,
         }
     }
 

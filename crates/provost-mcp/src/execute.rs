@@ -3,6 +3,7 @@
 //! While anything is waited for, two things end it at once: a stop of the permit, and the
 //! client's leaving. Either drops the server's answer, which cancels it there.
 
+mod account;
 mod body;
 mod passing;
 mod settle;
@@ -203,7 +204,10 @@ impl Exchange<'_> {
         body: Bytes,
     ) -> Result<Answered, Box<NoAnswer>> {
         match &self.server.way {
-            Way::Http { upstream, target, secret } => {
+            Way::Http { upstream, target, account: Some(account), .. } => {
+                self.send_with((upstream, target, account), (method, headers), body).await
+            }
+            Way::Http { upstream, target, secret, account: None } => {
                 let mut request = Request::new(body);
                 *request.headers_mut() = self.onward(&headers, secret.as_ref())?;
                 *request.method_mut() = method;

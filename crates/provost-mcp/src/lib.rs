@@ -11,9 +11,11 @@ mod all;
 mod classify;
 mod execute;
 pub mod header;
+pub mod oauth;
 mod programs;
 mod refuse;
 mod server;
+mod resource;
 mod sessions;
 mod wire;
 
@@ -22,7 +24,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use http::request::Parts;
+use http::{HeaderValue, header::WWW_AUTHENTICATE, request::Parts};
 use provost_gateway::{HttpAsk, HttpFrame, HttpPlane};
 use provost_pipeline::{Gateway, Malformed, MalformedKind, Permit, Presented, Refusal, Reply};
 use provost_secrets::Vault;
@@ -32,6 +34,7 @@ pub use all::McpService;
 use all::NoServer;
 use classify::{Asked, AskedError};
 pub use programs::Programs;
+pub use resource::{METADATA, Protected};
 pub use server::{Server, ServerError, ServerName, ServerNameError};
 use sessions::Sessions;
 
@@ -48,6 +51,8 @@ pub struct McpPlane {
     vault: Arc<Vault>,
     sessions: Sessions,
     programs: Programs,
+    /// Where clients get access tokens, if these count.
+    protected: Option<Arc<Protected>>,
 }
 
 impl McpPlane {
@@ -60,7 +65,13 @@ impl McpPlane {
     ) -> Self {
         let named = |server: Server| (server.name.to_string(), server);
         let servers = Arc::new(servers.into_iter().map(named).collect());
-        Self { servers, vault, sessions: Sessions::default(), programs }
+        Self { servers, vault, sessions: Sessions::default(), programs, protected: None }
+    }
+
+    /// Takes access tokens, and says where they are had.
+    #[must_use]
+    pub fn protected(self, protected: Protected) -> Self {
+        Self { protected: Some(Arc::new(protected)), ..self }
     }
 
     /// The server that a request is for.
@@ -72,8 +83,9 @@ impl McpPlane {
 impl HttpPlane for McpPlane {
     type Gateway = Mcp;
 
-    fn gateway(&self, _ask: &HttpAsk) -> Mcp {
-        Mcp { plane: self.clone(), asked: OnceLock::new() }
+    fn gateway(&self, ask: &HttpAsk) -> Mcp {
+        let challenge = self.protected.as_deref().map(|protected| protected.challenge(&ask.parts));
+        Mcp { plane: self.clone(), asked: OnceLock::new(), challenge }
     }
 }
 
@@ -109,6 +121,8 @@ pub struct Mcp {
     plane: McpPlane,
     /// Read when the caller is known, so that strangers cost nothing.
     asked: OnceLock<Result<Asked, AskedError>>,
+    /// What a caller is told who is not known.
+    challenge: Option<HeaderValue>,
 }
 
 impl Gateway for Mcp {
@@ -116,7 +130,12 @@ impl Gateway for Mcp {
     type Answer = HttpFrame;
 
     fn present(&self, ask: &HttpAsk) -> Presented {
-        provost_gateway::present(&ask.parts.headers)
+        let (headers, path) = (&ask.parts.headers, ask.parts.uri.path());
+        if path.starts_with(PATH) {
+            provost_gateway::present_at(headers, path)
+        } else {
+            provost_gateway::present(headers)
+        }
     }
 
     fn classify(&self, ask: &HttpAsk) -> Result<Action, Malformed> {
@@ -143,6 +162,12 @@ impl Gateway for Mcp {
     }
 
     fn refuse(&self, refusal: &Refusal) -> HttpFrame {
-        HttpFrame::Whole(refuse::refuse(refusal, self.asked.get()))
+        let mut response = refuse::refuse(refusal, self.asked.get());
+        if let Some(challenge) = &self.challenge
+            && response.headers().contains_key(WWW_AUTHENTICATE)
+        {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge.clone());
+        }
+        HttpFrame::Whole(response)
     }
 }

@@ -6,6 +6,8 @@ use http::{Uri, uri::PathAndQuery};
 use provost_gateway::{BaseUrlError, EgressLimits, EgressSetupError, Upstream, child::Program};
 use provost_secrets::SecretName;
 
+use crate::oauth::Account;
+
 /// Longest name of a server. Unit: bytes. Ours: it is a part of tool names, which are short.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -61,6 +63,8 @@ pub(crate) enum Way {
         target: PathAndQuery,
         /// The credential it is asked with, if it wants one.
         secret: Option<SecretName>,
+        /// The account it is asked with, if it wants OAuth.
+        account: Option<Account>,
     },
     /// It is a program, and is started.
     Program {
@@ -99,7 +103,7 @@ impl Server {
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let origin = url.strip_suffix(target.as_str()).unwrap_or(url);
         let upstream = Upstream::new(origin.parse()?, authorities, limits)?;
-        let way = Way::Http { upstream: Box::new(upstream), target, secret };
+        let way = Way::Http { upstream: Box::new(upstream), target, secret, account: None };
         Ok(Self { name, way, arguments: Vec::new() })
     }
 
@@ -112,6 +116,15 @@ impl Server {
     ) -> Self {
         let way = Way::Program { program: Box::new(program), secrets };
         Self { name, way, arguments: Vec::new() }
+    }
+
+    /// Asks a server over HTTP with an account's access tokens.
+    #[must_use]
+    pub fn with_account(mut self, with: Account) -> Self {
+        if let Way::Http { account, .. } = &mut self.way {
+            *account = Some(with);
+        }
+        self
     }
 
     /// Lets policy see these arguments of calls.

@@ -4,9 +4,11 @@
 //! The only way to read one is a [`Lease`], and only an admitted action can get that.
 
 mod error;
+mod grant;
 mod name;
 mod vault;
 
 pub use error::{LeaseError, SetError, VaultError};
+pub use grant::{GrantError, GrantName, GrantNameError};
 pub use name::{SecretName, SecretNameError};
 pub use vault::{Lease, StoredSecret, VALUE_BYTES_MAX, Vault};

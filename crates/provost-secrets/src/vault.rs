@@ -10,7 +10,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use provost_pipeline::Permit;
@@ -31,6 +31,7 @@ pub struct Vault {
     dir: PathBuf,
     master: Arc<MasterKey>,
     opened: RwLock<HashMap<SecretName, Opened>>,
+    keeping_grants: Mutex<()>,
 }
 
 /// What is told of a stored credential.
@@ -75,7 +76,8 @@ impl Vault {
             .mode(0o700)
             .create(dir)
             .map_err(|source| VaultError::Io { path: dir.into(), source })?;
-        Ok(Self { dir: dir.into(), master, opened: RwLock::default() })
+        let (opened, keeping_grants) = (RwLock::default(), Mutex::default());
+        Ok(Self { dir: dir.into(), master, opened, keeping_grants })
     }
 
     /// Stores `value` under `name`; in force from the next lease on. One trailing line break
@@ -217,6 +219,32 @@ impl Vault {
 
     fn path(&self, name: &SecretName) -> PathBuf {
         self.dir.join(format!("{name}.age"))
+    }
+}
+
+/// What grants need, which are files of the same folder.
+impl Vault {
+    pub(crate) fn keeping_grants(&self) -> MutexGuard<'_, ()> {
+        self.keeping_grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sealed(&self, file: &str) -> io::Result<Vec<u8>> {
+        let mut sealed = Vec::new();
+        fs::File::open(self.dir.join(file))?.take(SEALED_BYTES_MAX).read_to_end(&mut sealed)?;
+        Ok(sealed)
+    }
+
+    pub(crate) fn unsealed(&self, sealed: &[u8]) -> Result<SecretString, UnsealError> {
+        Ok(SecretString::clone(&*self.unseal(sealed)?))
+    }
+
+    pub(crate) fn write(&self, file: &str, value: &SecretString) -> io::Result<()> {
+        let sealed = self.master.seal(value.expose_secret().as_bytes());
+        self.replace(&self.dir.join(file), &sealed)
+    }
+
+    pub(crate) fn delete(&self, file: &str) -> io::Result<()> {
+        fs::remove_file(self.dir.join(file)).and_then(|()| sync_dir(&self.dir))
     }
 }
 

@@ -1,0 +1,274 @@
+//! The grant in use: lent to an action, renewed in time, and once more when it is refused.
+//!
+//! One renewal at a time for each server, on a task of its own: a refresh token is good for
+//! one use at most servers, so an agent that leaves must not leave the new one unwritten.
+
+use std::{sync::Arc, time::Duration};
+
+use oauth2::{AccessToken, RefreshToken};
+use provost_pipeline::Permit;
+use provost_secrets::GrantError;
+use provost_types::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::OwnedMutexGuard;
+
+use super::{
+    Account, Known,
+    client::{NotGiven, Tokens},
+    grant::Grant,
+};
+
+/// How long after a renewal that failed another is tried. Ours: a busy agent must not become
+/// a busy client of the authorization server.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Longest scope that is repeated. Unit: characters.
+const SCOPE_CHARS_MAX: usize = 200;
+
+/// What is known of the renewals of one account.
+#[derive(Debug, Default)]
+pub(super) struct Renewing {
+    /// The last that failed: of which access token, when, and whether for good.
+    failed: Option<(AccessToken, Timestamp, Failure)>,
+    /// One that was given and could not be kept: the refresh token that it was for is used up.
+    unkept: Option<(RefreshToken, Tokens)>,
+}
+
+/// Why there is no token to ask a server with. The text is fit for the agent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// Nobody logged in, or the login cannot be read.
+    #[error(
+        "Provost is not logged in at the MCP server; the operator must run \
+         `provost mcp login {server}`"
+    )]
+    NoLogin {
+        /// The server.
+        server: String,
+    },
+    /// The login is for another address.
+    #[error(
+        "the MCP server has another address than the one Provost logged in for; the operator \
+         must run `provost mcp login {server}`"
+    )]
+    Moved {
+        /// The server.
+        server: String,
+    },
+    /// The login is over.
+    #[error(
+        "Provost's login at the MCP server is over or was taken back; the operator must run \
+         `provost mcp login {server}`"
+    )]
+    Over {
+        /// The server.
+        server: String,
+    },
+    /// It cannot be renewed now.
+    #[error(
+        "Provost cannot renew its login at the MCP server now; try again later, and if it \
+         stays so the operator must look at Provost's log"
+    )]
+    NotNow,
+    /// The login is good, and is for less.
+    #[error(
+        "Provost's login at the MCP server is not for this: it lacks the scope {scope}; the \
+         operator must add it to `oauth_scopes` and run `provost mcp login {server}`"
+    )]
+    Scope {
+        /// The server.
+        server: String,
+        /// What it wants.
+        scope: String,
+    },
+}
+
+/// In which way a renewal failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    ForGood,
+    ForNow,
+}
+
+impl Account {
+    /// An access token for the action of `permit`, renewed if it ends soon.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError`].
+    pub(crate) async fn token(&self, permit: &Permit) -> Result<SecretString, AccountError> {
+        let grant = self.0.lease(permit)?;
+        if grant.is_fresh(self.0.now()) {
+            return Ok(grant.token());
+        }
+        let renewed = self.renewed(permit, &grant.access).await;
+        match renewed {
+            Err(AccountError::NotNow) if grant.is_alive(self.0.now()) => Ok(grant.token()),
+            renewed => renewed,
+        }
+    }
+
+    /// Another access token than `refused`, which the server took for none.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError`].
+    pub(crate) async fn token_after(
+        &self,
+        permit: &Permit,
+        refused: &SecretString,
+    ) -> Result<SecretString, AccountError> {
+        use secrecy::ExposeSecret as _;
+        let refused = AccessToken::new(refused.expose_secret().to_owned());
+        self.renewed(permit, &refused).await
+    }
+
+    /// What is told when the server refuses what Provost is logged in as.
+    pub(crate) fn over(&self) -> AccountError {
+        self.0.over()
+    }
+
+    /// What is told when the server wants more than Provost was granted.
+    pub(crate) fn lacks(&self, scope: Option<&str>) -> AccountError {
+        let is_shown = |one: &char| one.is_ascii_graphic() || *one == ' ';
+        let scope: Option<String> =
+            scope.map(|scope| scope.chars().filter(is_shown).take(SCOPE_CHARS_MAX).collect());
+        let scope = match scope {
+            Some(scope) => format!("`{scope}`"),
+            None => "that it does not name".to_owned(),
+        };
+        AccountError::Scope { server: self.0.name.to_string(), scope }
+    }
+
+    async fn renewed(
+        &self,
+        permit: &Permit,
+        old: &AccessToken,
+    ) -> Result<SecretString, AccountError> {
+        let known = Arc::clone(&self.0);
+        let renewing = Arc::clone(&known.renewing).lock_owned().await;
+        let text = known.lease_text(permit)?;
+        let grant = known.read(&text)?;
+        if grant.access.secret() != old.secret() {
+            return Ok(grant.token()); // somebody was first
+        }
+        let tasks = known.means.tasks.clone();
+        let renewal = tasks.spawn(known.renew(renewing, (text, grant)));
+        renewal.await.unwrap_or(Err(AccountError::NotNow))
+    }
+}
+
+impl Known {
+    fn now(&self) -> Timestamp {
+        self.means.clock.wall()
+    }
+
+    fn over(&self) -> AccountError {
+        AccountError::Over { server: self.name.to_string() }
+    }
+
+    fn lease(&self, permit: &Permit) -> Result<Grant, AccountError> {
+        self.read(&self.lease_text(permit)?)
+    }
+
+    fn lease_text(&self, permit: &Permit) -> Result<SecretString, AccountError> {
+        self.means.vault.lease_grant(permit, &self.name).map_err(|error| {
+            let server = &self.name;
+            tracing::error!(%server, %error, "no login; run: provost mcp login {server}");
+            AccountError::NoLogin { server: server.to_string() }
+        })
+    }
+
+    fn read(&self, text: &SecretString) -> Result<Grant, AccountError> {
+        let server = self.name.to_string();
+        let grant = Grant::read(text).map_err(|_| AccountError::NoLogin {
+            server: server.clone(),
+        })?;
+        if grant.server == self.url { Ok(grant) } else { Err(AccountError::Moved { server }) }
+    }
+
+    async fn renew(
+        self: Arc<Self>,
+        mut renewing: OwnedMutexGuard<Renewing>,
+        (text, grant): (SecretString, Grant),
+    ) -> Result<SecretString, AccountError> {
+        let failed = |failure| match failure {
+            Failure::ForGood => self.over(),
+            Failure::ForNow => AccountError::NotNow,
+        };
+        if let Some((of, at, failure)) = &renewing.failed
+            && of.secret() == grant.access.secret()
+            && (*failure == Failure::ForGood || self.now().since(*at) < AGAIN_AFTER)
+        {
+            return Err(failed(*failure));
+        }
+        let renewed = self.renew_and_keep(&mut renewing, text, &grant).await;
+        let result = match &renewed {
+            Ok(_) => "renewed",
+            Err(Failure::ForGood) => "over",
+            Err(Failure::ForNow) => "failed",
+        };
+        let labels = [("server", self.name.to_string()), ("result", result.to_owned())];
+        metrics::counter!("provost_mcp_login_renewals_total", &labels).increment(1);
+        renewed.map_err(|failure| {
+            renewing.failed = Some((grant.access.clone(), self.now(), failure));
+            failed(failure)
+        })
+    }
+
+    async fn renew_and_keep(
+        &self,
+        renewing: &mut Renewing,
+        text: SecretString,
+        grant: &Grant,
+    ) -> Result<SecretString, Failure> {
+        let server = &self.name;
+        let Some(refresh) = &grant.refresh else {
+            tracing::error!(%server, "login over; run: provost mcp login {server}");
+            return Err(Failure::ForGood);
+        };
+        let kept = renewing.unkept.take().filter(|(of, _)| of.secret() == refresh.secret());
+        let tokens = match kept {
+            Some((_, tokens)) => tokens,
+            None => self.ask(grant, refresh).await?,
+        };
+        let renewed = grant.renewed(tokens.clone(), self.now());
+        let (vault, name) = (Arc::clone(&self.means.vault), self.name.clone());
+        let fresh = renewed.text().map_err(|_| Failure::ForNow)?;
+        let keep = move || vault.renew_grant(&name, &text, &fresh);
+        match tokio::task::spawn_blocking(keep).await {
+            Ok(Ok(())) => {
+                tracing::info!(%server, "login renewed");
+                Ok(renewed.token())
+            }
+            Ok(Err(GrantError::Replaced | GrantError::NoSuch)) => {
+                tracing::info!(%server, "renewal dropped, for there is another login");
+                Err(Failure::ForNow)
+            }
+            kept => {
+                // Not used before it would survive a power cut: the old one is used up.
+                tracing::error!(%server, ?kept, "renewed login not kept; trying again");
+                renewing.unkept = Some((refresh.clone(), tokens));
+                Err(Failure::ForNow)
+            }
+        }
+    }
+
+    async fn ask(&self, grant: &Grant, refresh: &RefreshToken) -> Result<Tokens, Failure> {
+        let (errands, endpoint) = (&self.means.errands, &grant.token_endpoint);
+        let asked = (refresh, grant.resource.as_str());
+        let given = grant.client.refresh(errands, endpoint, asked).await;
+        given.map_err(|error: NotGiven| {
+            let (server, issuer) = (&self.name, &grant.issuer);
+            let cause = provost_types::Causes(&error);
+            if error.is_final() {
+                tracing::error!(%server, %issuer, %cause,
+                    "login over; run: provost mcp login {server}");
+                Failure::ForGood
+            } else {
+                tracing::warn!(%server, %issuer, %cause, "login not renewed");
+                Failure::ForNow
+            }
+        })
+    }
+}
