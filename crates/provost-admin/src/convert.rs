@@ -1,11 +1,12 @@
 //! From the domain's rows to the API's wire types.
 
 use provost_api::{
-    Agent, Human, IssuedKey, Key, McpTool, Project, RunStateEntry, Sensitive, Session,
+    Agent, Approval, ApprovalExtent, Human, IssuedKey, Key, McpTool, Project, RunStateEntry, Sensitive, Session,
 };
 use provost_pipeline::IssuedToken;
 use provost_store::{
-    AgentRow, CredentialRow, HumanRow, ProjectRow, RunStateRow, SessionRow, ToolRow,
+    AgentRow, ApprovalRow, CredentialRow, HumanRow, ProjectRow, Reach, RunStateRow, SessionRow,
+    ToolRow,
 };
 use provost_types::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -74,6 +75,42 @@ pub(crate) fn run_state(row: RunStateRow) -> RunStateEntry {
         reason: row.reason,
         by: row.by,
         at: row.at.to_string(),
+    }
+}
+
+pub(crate) fn approval(row: &ApprovalRow) -> Approval {
+    let mut groups: Vec<_> = row.gates.iter().flat_map(|gate| gate.groups.clone()).collect();
+    groups.sort();
+    groups.dedup();
+    Approval {
+        id: row.id.to_string(),
+        state: row.state.as_str().to_owned(),
+        note: row.note.clone(),
+        agent: row.agent.to_string(),
+        project: row.project.to_string(),
+        session: row.session.to_string(),
+        action: row.action.to_string(),
+        plane: row.plane.clone(),
+        verb: row.verb.clone(),
+        resource_kind: row.resource_kind.clone(),
+        resource_id: row.resource_id.clone(),
+        gates: row.gates.iter().map(|gate| gate.policy.to_string()).collect(),
+        groups,
+        extent: extent(&row.reach),
+        requested_at: row.requested_at.to_string(),
+        expires_at: row.expires_at.to_string(),
+        closed_at: time(row.closed_at),
+        used_by: row.used_by.map(|action| action.to_string()),
+    }
+}
+
+fn extent(reach: &Reach) -> ApprovalExtent {
+    match reach {
+        Reach::Once => ApprovalExtent::Once,
+        Reach::Session => ApprovalExtent::Session,
+        Reach::Pattern { arguments, rest: _ } => {
+            ApprovalExtent::Pattern { arguments: arguments.clone(), lasts_s: None }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provost_api::ErrorBody;
-use provost_pipeline::{DirectoryError, LedgerDown, ReadBodiesError, Unauthenticated};
+use provost_pipeline::{AnswerError, DirectoryError, LedgerDown, ReadBodiesError, Unauthenticated};
 use provost_secrets::{SetError, VaultError};
 use provost_types::Causes;
 
@@ -59,6 +59,8 @@ pub(crate) enum ApiError {
     #[error(transparent)]
     Bodies(#[from] ReadBodiesError),
     #[error(transparent)]
+    Answer(#[from] AnswerError),
+    #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
     Secret(#[from] SetError),
@@ -100,6 +102,7 @@ impl ApiError {
             }
             Self::Reading(error) => reading_status(error),
             Self::Directory(error) => directory_status(error),
+            Self::Answer(error) => answer_status(error),
             Self::Vault(VaultError::NoSuch { .. }) => (StatusCode::NOT_FOUND, "no-such"),
             Self::Secret(SetError::Blank | SetError::NotOneLine | SetError::TooLong) => {
                 (StatusCode::BAD_REQUEST, "invalid")
@@ -132,6 +135,22 @@ fn reading_status(error: &LedgerReadError) -> (StatusCode, &'static str) {
         LedgerReadError::Entry { .. }
         | LedgerReadError::Proof { .. }
         | LedgerReadError::Ended(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+fn answer_status(error: &AnswerError) -> (StatusCode, &'static str) {
+    match error {
+        AnswerError::NoSuch(_) => (StatusCode::NOT_FOUND, "no-such"),
+        AnswerError::Settled { .. } => (StatusCode::CONFLICT, "settled"),
+        AnswerError::Again => (StatusCode::CONFLICT, "answered-already"),
+        AnswerError::NotApprover { .. } => (StatusCode::FORBIDDEN, "not-approver"),
+        AnswerError::Own => (StatusCode::FORBIDDEN, "own-session"),
+        AnswerError::Invalid { .. } | AnswerError::Pattern(_) => {
+            (StatusCode::BAD_REQUEST, "invalid")
+        }
+        AnswerError::Unreadable(_) => (StatusCode::BAD_REQUEST, "unreadable"),
+        AnswerError::Ledger(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable"),
+        AnswerError::Directory(error) => directory_status(error),
     }
 }
 

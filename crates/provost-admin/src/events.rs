@@ -10,14 +10,11 @@ use provost_types::ActionId;
 use crate::{
     App,
     error::ApiError,
-    extract::{Asked, Named, limit},
+    extract::{Asked, Named, limit, wait},
     ledger::{Entry, Found, LedgerReadError, decode},
     search::Search,
     who::Who,
 };
-
-/// Longest wait for an event. Unit: seconds.
-const WAIT_SECONDS_MAX: u32 = 30;
 
 /// `GET /v1/events`: one page, oldest first; waits for the first event if told to.
 ///
@@ -29,7 +26,7 @@ pub(crate) async fn page(
     State(app): State<Arc<App>>,
     Asked(asked): Asked<EventQuery>,
 ) -> Result<Json<EventPage>, ApiError> {
-    let (search, limit, wait) = (Search::read(&asked)?, limit(asked.limit)?, wait(&asked)?);
+    let (search, limit, wait) = (Search::read(&asked)?, limit(asked.limit)?, wait(asked.wait)?);
     let found = if asked.newest == Some(true) {
         app.ledger.newest(&search, limit).await?
     } else {
@@ -146,13 +143,6 @@ async fn first_behind(
             () = &mut late => return Ok(found),
             changed = grown.changed() => if changed.is_err() { return Ok(found) },
         }
-    }
-}
-
-fn wait(asked: &EventQuery) -> Result<Duration, ApiError> {
-    match asked.wait.unwrap_or_default() {
-        seconds @ 0..=WAIT_SECONDS_MAX => Ok(Duration::from_secs(seconds.into())),
-        _ => Err(ApiError::Invalid { field: "wait", problem: "use 0 to 30 seconds" }),
     }
 }
 

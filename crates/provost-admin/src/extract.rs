@@ -18,6 +18,9 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// Longest time a request body may take to arrive. Unit: seconds.
 const BODY_SECONDS_MAX: u64 = 10;
 
+/// Longest wait for something to happen. Unit: seconds.
+const WAIT_SECONDS_MAX: u32 = 30;
+
 /// A JSON body. No body at all counts as `{}`.
 pub(crate) struct Body<T>(pub(crate) T);
 
@@ -26,6 +29,9 @@ pub(crate) struct Asked<T>(pub(crate) T);
 
 /// The path's one parameter, in its text form.
 pub(crate) struct Named<T>(pub(crate) T);
+
+/// The path's two parameters, in the forms of their own.
+pub(crate) struct Pair<A, B>(pub(crate) A, pub(crate) B);
 
 /// The path's two parameters: a name, and another one that means something within it.
 pub(crate) struct NamedWithin(pub(crate) String, pub(crate) String);
@@ -71,6 +77,20 @@ impl<S: Send + Sync> FromRequestParts<S> for NamedWithin {
             .await
             .map_err(|rejection| ApiError::malformed(rejection.body_text()))?;
         Ok(Self(outer, inner))
+    }
+}
+
+impl<S, A, B> FromRequestParts<S> for Pair<A, B>
+where
+    S: Send + Sync,
+    A: FromStr<Err: Display>,
+    B: FromStr<Err: Display>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let NamedWithin(outer, inner) = NamedWithin::from_request_parts(parts, state).await?;
+        Ok(Self(parsed(&outer)?, parsed(&inner)?))
     }
 }
 
@@ -124,5 +144,13 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     match asked.unwrap_or(100) {
         limit @ 1..=1000 => Ok(limit),
         _ => Err(ApiError::Invalid { field: "limit", problem: "use 1 to 1,000" }),
+    }
+}
+
+/// How long a call waits for something to happen: 0 to 30 seconds; not at all unless told.
+pub(crate) fn wait(asked: Option<u32>) -> Result<Duration, ApiError> {
+    match asked.unwrap_or_default() {
+        seconds @ 0..=WAIT_SECONDS_MAX => Ok(Duration::from_secs(seconds.into())),
+        _ => Err(ApiError::Invalid { field: "wait", problem: "use 0 to 30 seconds" }),
     }
 }

@@ -19,8 +19,8 @@ use crate::{
 /// - 403 `forbidden`: the credential is not a person's.
 pub(crate) async fn me(who: Who) -> Result<Json<Me>, ApiError> {
     match who {
-        Who::Person { by, role } => {
-            Ok(Json(Me { name: by.to_string(), role: role.as_str().to_owned() }))
+        Who::Person { person, role } => {
+            Ok(Json(Me { name: person.by().to_string(), role: role.as_str().to_owned() }))
         }
         Who::AgentKey { .. } | Who::Session(_) => Err(ApiError::NotAPerson),
     }

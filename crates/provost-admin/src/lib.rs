@@ -6,6 +6,7 @@
 
 mod agents;
 mod app;
+mod approvals;
 mod convert;
 mod error;
 mod events;

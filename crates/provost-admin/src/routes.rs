@@ -13,7 +13,7 @@ use axum::{
 use provost_types::Role;
 
 use crate::{
-    App, agents,
+    App, agents, approvals,
     error::ApiError,
     events, humans, mcp, operations, policies, projects, run_state, secrets, sessions,
     who::{Accepts, Who},
@@ -22,6 +22,12 @@ use crate::{
 const ADMIN: &[Accepts] = &[Accepts::Role(Role::Admin)];
 const ADMIN_AUDITOR: &[Accepts] = &[Accepts::Role(Role::Admin), Accepts::Role(Role::Auditor)];
 const ADMIN_OPERATOR: &[Accepts] = &[Accepts::Role(Role::Admin), Accepts::Role(Role::Operator)];
+/// Whether they may answer is the gates' to say, by their groups.
+const ANSWERERS: &[Accepts] = &[
+    Accepts::Role(Role::Admin),
+    Accepts::Role(Role::Operator),
+    Accepts::Role(Role::Approver),
+];
 const EVERYONE: &[Accepts] = &[
     Accepts::Role(Role::Admin),
     Accepts::Role(Role::Operator),
@@ -83,6 +89,12 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET",    "/v1/mcp/tools",             EVERYONE,           mcp::list),
         route("GET",    "/v1/mcp/tools/{server}/{name}", EVERYONE,       mcp::show),
         route("POST",   "/v1/mcp/tools/{server}/{name}/accept", ADMIN,   mcp::accept),
+        route("GET",    "/v1/approvals",             EVERYONE,           approvals::list),
+        route("GET",    "/v1/approvals/{id}",        EVERYONE,           approvals::show),
+        route("POST",   "/v1/approvals/{id}/answer", ANSWERERS,          approvals::answer),
+        route("POST",   "/v1/approvals/{id}/revoke", ANSWERERS,          approvals::revoke),
+        route("GET",    "/v1/sessions/{id}/approvals/{approval}", EVERYONE_OR_ITSELF,
+                                                                         approvals::standing),
         route("GET",    "/v1/secrets",               EVERYONE,           secrets::list),
         route("PUT",    "/v1/secrets/{name}",        ADMIN,              secrets::put),
         route("DELETE", "/v1/secrets/{name}",        ADMIN,              secrets::remove),

@@ -1,6 +1,7 @@
 //! The control API as its callers see it.
 
 mod access;
+mod approvals;
 mod harness;
 mod identities;
 mod ledger;

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use provost_pipeline::{
-    By, Directory,
+    Answerer, By, Directory,
     credential::{self, Kind},
 };
 use provost_types::{AgentName, CredentialId, Role, SessionId};
@@ -24,7 +24,7 @@ pub struct LocalPeer {
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
     /// A person, by token; or whoever may open the data directory, as an admin.
-    Person { by: By, role: Role },
+    Person { person: Answerer, role: Role },
     /// An agent, by one of its keys.
     AgentKey { agent: AgentName, key: CredentialId },
     /// A session, by its credential; it may be over.
@@ -60,7 +60,7 @@ impl Who {
             return Self::by_credential(directory, &token);
         }
         let LocalPeer { uid } = request.extensions.get().ok_or(ApiError::NoCredential)?;
-        Ok(Self::Person { by: By::local(*uid), role: Role::Admin })
+        Ok(Self::Person { person: Answerer::Local(*uid), role: Role::Admin })
     }
 
     fn by_credential(directory: &Directory, token: &SecretString) -> Result<Self, ApiError> {
@@ -68,7 +68,8 @@ impl Who {
         Ok(match claimed.kind {
             Kind::Human => {
                 let human = directory.human_by_token(token)?;
-                Self::Person { by: By::human(&human.name), role: human.role }
+                let role = human.role;
+                Self::Person { person: Answerer::Human { name: human.name, role }, role }
             }
             Kind::AgentKey => {
                 let (agent, key) = directory.agent_by_key(token)?;
@@ -95,10 +96,18 @@ impl Who {
         self.is_among(&[Accepts::Role(role)], None)
     }
 
+    /// The person, for what only people may say.
+    pub(crate) fn person(&self) -> Result<&Answerer, ApiError> {
+        match self {
+            Self::Person { person, .. } => Ok(person),
+            Self::AgentKey { .. } | Self::Session(_) => Err(ApiError::NotAPerson),
+        }
+    }
+
     /// The name the ledger keeps beside what the caller changes.
     pub(crate) fn by(&self) -> By {
         match self {
-            Self::Person { by, .. } => by.clone(),
+            Self::Person { person, .. } => person.by(),
             Self::AgentKey { agent, key } => By::agent(agent, *key),
             Self::Session(id) => By::session(*id),
         }

@@ -5,6 +5,7 @@
 //! types convert in the crate that serves them. Requests refuse fields they do not know, so
 //! that a misspelt one is never silently ignored; answers may gain fields.
 
+mod approvals;
 mod error;
 mod events;
 mod identities;
@@ -15,6 +16,11 @@ mod secrets;
 mod sensitive;
 mod sessions;
 
+pub use approvals::{
+    AnswerApproval, Approval, ApprovalAnswer, ApprovalCard, ApprovalExtent, ApprovalGate,
+    ApprovalPage, ApprovalQuery, ApprovalStanding, ApprovalStateQuery, ApprovalVerdict,
+    RevokeApproval,
+};
 pub use error::ErrorBody;
 pub use events::{
     ActionEvents, Bodies, Checkpoint, EVENT_KINDS, Event, EventPage, EventQuery, Proof,

@@ -1,7 +1,7 @@
 //! Who may call what, said a second time, and every answer compared with it.
 
 use axum::http::StatusCode;
-use provost_types::CredentialId;
+use provost_types::{ApprovalId, CredentialId};
 
 use super::harness::{Caller, Server};
 use crate::routes::table;
@@ -47,6 +47,11 @@ const WANTED: &[(&str, [bool; 7])] = {
         ("GET /v1/mcp/tools",          [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("GET /v1/mcp/tools/{server}/{name}", [Y, Y, Y,   Y,     N,    N,    N]),
         ("POST /v1/mcp/tools/{server}/{name}/accept", [Y, N, N, N, N,  N,    N]),
+        ("GET /v1/approvals",          [Y,    Y,    Y,    Y,     N,    N,    N]),
+        ("GET /v1/approvals/{id}",     [Y,    Y,    Y,    Y,     N,    N,    N]),
+        ("POST /v1/approvals/{id}/answer", [Y, Y,   Y,    N,     N,    N,    N]),
+        ("POST /v1/approvals/{id}/revoke", [Y, Y,   Y,    N,     N,    N,    N]),
+        ("GET /v1/sessions/{id}/approvals/{approval}", [Y, Y, Y, Y, N, Y,    N]),
         ("GET /v1/secrets",            [Y,    Y,    Y,    Y,     N,    N,    N]),
         ("PUT /v1/secrets/{name}",     [Y,    N,    N,    N,     N,    N,    N]),
         ("DELETE /v1/secrets/{name}",  [Y,    N,    N,    N,     N,    N,    N]),
@@ -76,6 +81,7 @@ async fn every_route_lets_in_exactly_whom_it_should() {
         };
         let path = route.path.replace("{id}", &id).replace("{name}", "nobody");
         let path = path.replace("{index}", "1000000").replace("{server}", "nowhere");
+        let path = path.replace("{approval}", &ApprovalId::generate().to_string());
         let (status, _) = server.call(&Caller::Nobody, route.method, &path, "{}").await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{name} without a credential");
         let wanted = WANTED.iter().find(|(wanted, _)| *wanted == name);

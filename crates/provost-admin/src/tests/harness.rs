@@ -261,7 +261,9 @@ pub(crate) fn steady(text: &str) -> String {
         let (word, behind) = word.split_at(word.find(|c| !is_inner(c)).unwrap_or(word.len()));
         steady += between;
         match word.split_once('_') {
-            Some((prefix @ ("act" | "ses" | "crd" | "hum" | "bot"), _)) if word.len() == 36 => {
+            Some((prefix @ ("act" | "apr" | "ses" | "crd" | "hum" | "bot"), _))
+                if word.len() == 36 =>
+            {
                 steady += &format!("{prefix}_*");
             }
             Some((prefix @ ("agk" | "pvs" | "pvh"), _)) => steady += &format!("{prefix}_*"),
