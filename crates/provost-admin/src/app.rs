@@ -6,7 +6,7 @@ use provost_pipeline::{Directory, Pipeline, Terms};
 use provost_secrets::Vault;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::LedgerReader;
+use crate::{LedgerReader, Logins};
 
 /// What handlers may reach. Put together once, by the binary.
 pub struct App {
@@ -14,6 +14,8 @@ pub struct App {
     pub pipeline: Arc<Pipeline>,
     /// Upstream credentials.
     pub vault: Arc<Vault>,
+    /// Logins at MCP servers.
+    pub logins: Arc<dyn Logins>,
     /// What was recorded.
     pub ledger: LedgerReader,
     /// The longest a session may live, and how long it does unless less is asked for.

@@ -12,7 +12,7 @@ use provost_pipeline::{AnswerError, DirectoryError, LedgerDown, ReadBodiesError,
 use provost_secrets::{SetError, VaultError};
 use provost_types::Causes;
 
-use crate::ledger::LedgerReadError;
+use crate::{LoginFailed, LoginFailure, ledger::LedgerReadError};
 
 /// A failed call.
 ///
@@ -64,6 +64,8 @@ pub(crate) enum ApiError {
     Vault(#[from] VaultError),
     #[error(transparent)]
     Secret(#[from] SetError),
+    #[error(transparent)]
+    Login(LoginFailed),
     #[error("internal error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -103,6 +105,10 @@ impl ApiError {
             Self::Reading(error) => reading_status(error),
             Self::Directory(error) => directory_status(error),
             Self::Answer(error) => answer_status(error),
+            Self::Login(failed) => match failed.kind {
+                LoginFailure::NoSuchServer => (StatusCode::NOT_FOUND, "no-such"),
+                LoginFailure::Refused => (StatusCode::CONFLICT, "login-failed"),
+            },
             Self::Vault(VaultError::NoSuch { .. }) => (StatusCode::NOT_FOUND, "no-such"),
             Self::Secret(SetError::Blank | SetError::NotOneLine | SetError::TooLong) => {
                 (StatusCode::BAD_REQUEST, "invalid")

@@ -15,7 +15,7 @@ use provost_types::Role;
 use crate::{
     App, agents, approvals,
     error::ApiError,
-    events, humans, mcp, operations, policies, projects, run_state, secrets, sessions,
+    events, humans, logins, mcp, operations, policies, projects, run_state, secrets, sessions,
     who::{Accepts, Who},
 };
 
@@ -89,6 +89,9 @@ pub(crate) fn table() -> Vec<Route> {
         route("GET",    "/v1/mcp/tools",             EVERYONE,           mcp::list),
         route("GET",    "/v1/mcp/tools/{server}/{name}", EVERYONE,       mcp::show),
         route("POST",   "/v1/mcp/tools/{server}/{name}/accept", ADMIN,   mcp::accept),
+        route("POST",   "/v1/mcp/servers/{name}/login", ADMIN,           logins::begin),
+        route("POST",   "/v1/mcp/servers/{name}/login/finish", ADMIN,    logins::finish),
+        route("DELETE", "/v1/mcp/servers/{name}/login", ADMIN,           logins::remove),
         route("GET",    "/v1/approvals",             EVERYONE,           approvals::list),
         route("GET",    "/v1/approvals/{id}",        EVERYONE,           approvals::show),
         route("POST",   "/v1/approvals/{id}/answer", ANSWERERS,          approvals::answer),

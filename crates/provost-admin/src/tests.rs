@@ -5,6 +5,7 @@ mod approvals;
 mod harness;
 mod identities;
 mod ledger;
+mod logins;
 mod mcp;
 mod policies;
 mod requests;

@@ -29,7 +29,10 @@ pub use identities::{
     Agent, Human, IssuedKey, IssuedToken, Key, Me, NewAgent, NewHuman, NewKey, NewProject,
     Project, RotateKey,
 };
-pub use mcp::{AcceptMcpTool, McpTool, McpToolDefinitions, McpToolQuery};
+pub use mcp::{
+    AcceptMcpTool, BeginMcpLogin, FinishMcpLogin, McpLogin, McpLoginBegun, McpTool,
+    McpToolDefinitions, McpToolQuery,
+};
 pub use policies::{
     ExplainAction, Explanation, PolicyDecision, PolicyFile, PolicyPart, PolicySet, PolicyTrace,
     RefusedPolicySet,

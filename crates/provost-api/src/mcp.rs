@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Sensitive;
+
 /// `GET /v1/mcp/tools`: which ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,4 +51,53 @@ pub struct McpToolDefinitions {
 pub struct AcceptMcpTool {
     /// Digest of the definition that was looked at. Must be the one that waits.
     pub digest: String,
+}
+
+/// `POST /v1/mcp/servers/{name}/login`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeginMcpLogin {
+    /// Where the browser is sent back to: `http` on its own machine.
+    pub redirect: String,
+    /// The secret of a client that was registered by hand, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Sensitive>,
+}
+
+/// A login that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct McpLoginBegun {
+    /// What they have to open in a browser.
+    pub url: String,
+    /// The `state` by which the browser's way back is known.
+    pub state: String,
+    /// The authorization server that will ask them.
+    pub issuer: String,
+    /// As whom Provost asks there.
+    pub client: String,
+    /// What it asks for.
+    pub scopes: Vec<String>,
+}
+
+/// `POST /v1/mcp/servers/{name}/login/finish`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinishMcpLogin {
+    /// The whole address that the browser was sent back to.
+    pub redirected: Sensitive,
+}
+
+/// What Provost is logged in for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct McpLogin {
+    /// The server, as the configuration calls it.
+    pub server: String,
+    /// The authorization server that it trusts.
+    pub issuer: String,
+    /// What Provost may do there.
+    pub scopes: Vec<String>,
+    /// When the access token ends, if that is said.
+    pub expires_at: Option<String>,
+    /// Whether Provost can renew it; otherwise a person has to log in again then.
+    pub renews: bool,
 }

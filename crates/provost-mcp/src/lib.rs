@@ -14,8 +14,8 @@ pub mod header;
 pub mod oauth;
 mod programs;
 mod refuse;
-mod server;
 mod resource;
+mod server;
 mod sessions;
 mod wire;
 
@@ -84,7 +84,8 @@ impl HttpPlane for McpPlane {
     type Gateway = Mcp;
 
     fn gateway(&self, ask: &HttpAsk) -> Mcp {
-        let challenge = self.protected.as_deref().map(|protected| protected.challenge(&ask.parts));
+        let challenge =
+            self.protected.as_deref().map(|protected| protected.challenge(&ask.parts));
         Mcp { plane: self.clone(), asked: OnceLock::new(), challenge }
     }
 }

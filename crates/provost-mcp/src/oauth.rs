@@ -21,7 +21,7 @@ use provost_types::Clock;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use challenge::Challenge;
-pub use discovery::DiscoveryError;
+pub use discovery::{DiscoveryError, keys_of};
 pub use login::{Asked as LoginAsked, Begun, LoginError, Logins, Taken};
 pub use renew::AccountError;
 use renew::Renewing;

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_client_without_a_token_is_told_where_to_get_one() {
-        let metadata = "https://provost.example/.well-known/oauth-protected-resource/mcp/github";
+        let metadata =
+            "https://provost.example/.well-known/oauth-protected-resource/mcp/github";
         for (scopes, path, authorization, want) in [
             (&[][..], "/mcp/github", None, format!("Bearer resource_metadata=\"{metadata}\"")),
             (
@@ -143,7 +144,11 @@ mod tests {
         for (method, path, want) in [
             ("POST", path.to_owned(), StatusCode::METHOD_NOT_ALLOWED),
             ("GET", format!("{path}/x"), StatusCode::NOT_FOUND),
-            ("GET", "/.well-known/oauth-protected-resource/mcp/".to_owned(), StatusCode::NOT_FOUND),
+            (
+                "GET",
+                "/.well-known/oauth-protected-resource/mcp/".to_owned(),
+                StatusCode::NOT_FOUND,
+            ),
         ] {
             let response = protected(&[]).metadata(&parts(method, &path, None));
             assert_eq!(response.status(), want, "{method} {path}");

@@ -18,8 +18,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-pub use keys::{KeySource, KeysAnswer, KeysUnavailable};
 use keys::Keys;
+pub use keys::{KeySource, KeysAnswer, KeysUnavailable};
 
 use crate::{By, Terms};
 
@@ -217,7 +217,8 @@ impl AccessTokens {
             // What was verified with keys that are gone has to be verified again.
             self.known().clear();
         }
-        let claims = decode::<Claims>(token.expose_secret(), &key, &signature_alone(header.alg));
+        let claims =
+            decode::<Claims>(token.expose_secret(), &key, &signature_alone(header.alg));
         let claims = claims.map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::Json(_) => TokenError::Claims,
             _ => TokenError::Signature,

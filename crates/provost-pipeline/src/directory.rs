@@ -38,8 +38,8 @@ pub use sessions::{OpenedSession, Terms};
 pub(crate) use sessions::{InFlight, LiveSession};
 
 use crate::{
-    By, LedgerDown, PolicyDirectory, access_token::AccessTokens, credential::NoRandomness, record::Recorder,
-    run_tree::RunTree, tool_pins::ToolPins,
+    By, LedgerDown, PolicyDirectory, access_token::AccessTokens, credential::NoRandomness,
+    record::Recorder, run_tree::RunTree, tool_pins::ToolPins,
 };
 
 /// How long an ended session's credential is remembered, so that its bearer hears that the

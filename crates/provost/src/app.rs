@@ -4,9 +4,11 @@
 //! holds it holds the lock; nobody else writes below the directory meanwhile.
 
 mod in_process;
+mod logins;
 mod watch;
 
 use std::{
+    collections::BTreeMap,
     fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt as _,
@@ -17,6 +19,7 @@ use std::{
 
 use provost_admin::LedgerReader;
 use provost_ledger::{KeyNameError, LedgerKey, LedgerVerifier, VerifierKeyError};
+use provost_mcp::oauth::Account;
 use provost_pipeline::{
     ApprovalTimes, LedgerDown, Limits, Parts, Pipeline, PolicyDirectory, PolicyDirectoryError,
     Purpose, StartError, Terms,
@@ -49,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) pipeline: Arc<Pipeline>,
     /// Upstream credentials.
     pub(crate) vault: Arc<Vault>,
+    /// Accounts with MCP servers that want OAuth, by the servers' names.
+    pub(crate) accounts: BTreeMap<String, Account>,
     /// Kept bodies.
     pub(crate) bodies: Arc<Bodies>,
     /// What runs beside requests.
@@ -131,6 +136,9 @@ pub(crate) enum OpenError {
     /// Stored credentials cannot be used.
     #[error("stored credentials cannot be used")]
     Vault(#[from] VaultError),
+    /// An account with an MCP server cannot be set up.
+    #[error(transparent)]
+    Account(#[from] logins::AccountFault),
     /// A folder cannot be made.
     #[error("cannot make {}", path.display())]
     Folder {
@@ -185,6 +193,7 @@ impl Core {
         let vault = Arc::new(Vault::open(&data.secrets(), Arc::clone(&master))?);
         folder(&data.bodies())?;
         let bodies = Arc::new(Bodies::new(&data.bodies()));
+        let accounts = logins::accounts(&config.mcp, (&vault, &clock, &tasks))?;
         let parts = Parts {
             journal: journal.clone(),
             store: store.clone(),
@@ -206,6 +215,7 @@ impl Core {
         Ok(Self {
             pipeline,
             vault,
+            accounts,
             bodies,
             tasks,
             stop,
@@ -227,6 +237,7 @@ impl Core {
         provost_admin::router(Arc::new(provost_admin::App {
             pipeline: Arc::clone(&self.pipeline),
             vault: Arc::clone(&self.vault),
+            logins: Arc::new(logins::ApiLogins::new(&self.accounts)),
             ledger: self.ledger.clone(),
             terms_max: self.terms_max,
             metrics,

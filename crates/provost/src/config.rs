@@ -5,6 +5,7 @@
 
 mod keys;
 mod mcp;
+mod oauth;
 mod pages;
 mod settings;
 
@@ -17,7 +18,10 @@ use std::{
 
 use secrecy::SecretString;
 
+#[cfg(test)]
+pub(crate) use mcp::McpOAuth;
 pub(crate) use mcp::{McpServer, McpWay};
+pub(crate) use oauth::OAuth;
 pub(crate) use pages::{commented_file, reference};
 pub(crate) use settings::Fault;
 
@@ -40,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) llm: Llm,
     /// The MCP servers.
     pub(crate) mcp: Vec<McpServer>,
+    /// Whose access tokens count.
+    pub(crate) oauth: Option<OAuth>,
     /// How long sessions may last.
     pub(crate) session: Session,
     /// How long held actions wait for people.
@@ -275,6 +281,7 @@ impl Reader<'_> {
             master_file: master.unwrap_or_else(|| self.data.master_key()),
             llm: self.llm()?,
             mcp: self.mcp(),
+            oauth: self.oauth()?,
             session,
             approvals: Approvals {
                 wait_max: self.seconds(&keys::APPROVALS_WAIT)?,

@@ -2,6 +2,7 @@
 
 mod control;
 mod mcp;
+mod oauth;
 mod planes;
 mod retention;
 
@@ -50,7 +51,7 @@ pub(crate) async fn serve(data: &DataDir, config: &Config, printer: Printer) -> 
     let listeners = Listeners::bind(data, config).await?;
     let run_file = listeners.run_file(config)?;
     let serving = Serving::default();
-    serving.start(listeners, &core, config, &telemetry)?;
+    serving.start((listeners, &run_file), &core, config, &telemetry)?;
     run_file.write(&data.run_file())?;
     printer.answer(&run_file, |run| {
         format!("gateway {}\ncontrol {}", run.gateway_url(), run.control_url())
@@ -117,13 +118,13 @@ struct Serving {
 impl Serving {
     fn start(
         &self,
-        listeners: Listeners,
+        (listeners, run_file): (Listeners, &RunFile),
         core: &Core,
         config: &Config,
         telemetry: &Telemetry,
     ) -> Result<()> {
         let (tls, limits) = (self.tls(config)?, limits(config));
-        let serve = self.planes(core, config)?;
+        let serve = self.planes(core, config, run_file)?;
         let gateway = HttpServer { serve, limits, tls: tls.clone() };
 
         let metrics = telemetry.metrics.clone();
@@ -140,7 +141,8 @@ impl Serving {
         Ok(())
     }
 
-    fn planes(&self, core: &Core, config: &Config) -> Result<Planes> {
+    fn planes(&self, core: &Core, config: &Config, run_file: &RunFile) -> Result<Planes> {
+        let protected = oauth::trust(core, config, run_file.gateway_url())?;
         let programs = (self.tasks.clone(), self.programs.clone());
         let pipeline = || Arc::clone(&core.pipeline);
         Ok(Planes {
@@ -148,9 +150,10 @@ impl Serving {
             hook: Governed { pipeline: pipeline(), plane: HookPlane },
             mcp: McpService::new(
                 pipeline(),
-                mcp::plane(core, config, programs)?,
+                mcp::plane(core, config, programs, protected.clone())?,
                 self.tasks.clone(),
             ),
+            protected,
         })
     }
 

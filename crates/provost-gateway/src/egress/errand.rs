@@ -82,7 +82,10 @@ impl Errands {
         answered.map_err(|_| ErrandError::Slow)?
     }
 
-    async fn whole(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, ErrandError> {
+    async fn whole(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, ErrandError> {
         let answer = self.client.request(request).await.map_err(EgressError::of_request)?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(UpstreamBody::new(body, ANSWER_MAX), ANSWER_BYTES_MAX);

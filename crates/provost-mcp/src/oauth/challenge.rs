@@ -131,7 +131,10 @@ mod tests {
             (&["Bearer scope = \"a\""], some("", "a", "")),
             (&[r#"Basic realm="x, Bearer scope=y", Bearer scope="z""#], some("", "z", "")),
             (&[r#"Bearer scope="a", Basic scope="b""#], some("", "a", "")),
-            (&["Negotiate", r#"Bearer error="insufficient_scope""#], some("", "", "insufficient_scope")),
+            (
+                &["Negotiate", r#"Bearer error="insufficient_scope""#],
+                some("", "", "insufficient_scope"),
+            ),
             (&[r#"Bearer scope="a \"b\" c, d""#], some("", r#"a "b" c, d"#, "")),
             (&["DPoP algs=\"ES256\""], None),
             (&[], None),

@@ -202,9 +202,10 @@ impl AuthorizationServer {
             client_secret: Option<ClientSecret>,
             token_endpoint_auth_method: Option<String>,
         }
-        let is_public = self.methods.as_ref().is_none_or(|methods| {
-            methods.iter().any(|method| method == "none")
-        });
+        let is_public = self
+            .methods
+            .as_ref()
+            .is_none_or(|methods| methods.iter().any(|method| method == "none"));
         let method = match (is_public, self.shows()) {
             (true, _) => "none",
             (false, Shows::Body) => "client_secret_post",

@@ -145,9 +145,7 @@ async fn challenge(errands: &Errands, url: &Url) -> Result<Challenge, DiscoveryE
     *probe.method_mut() = http::Method::POST;
     let both = HeaderValue::from_static("application/json, text/event-stream");
     probe.headers_mut().insert(ACCEPT, both);
-    probe
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    probe.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let answer = ask(errands, url, probe).await?;
     let is_challenge = answer.status() == StatusCode::UNAUTHORIZED;
     let challenge = is_challenge.then(|| Challenge::of(answer.headers())).flatten();
@@ -177,7 +175,11 @@ async fn resource(
     for place in places {
         if let Some(metadata) = metadata::<ResourceMetadata>(errands, &place).await? {
             let is_it = covers(&metadata.resource, url);
-            return if is_it { Ok(Some(metadata)) } else { Err(DiscoveryError::OtherResource(place)) };
+            return if is_it {
+                Ok(Some(metadata))
+            } else {
+                Err(DiscoveryError::OtherResource(place))
+            };
         }
     }
     Ok(None)
@@ -198,14 +200,7 @@ async fn server(
     issuer: &Url,
     resource: &Url,
 ) -> Result<AuthorizationServer, DiscoveryError> {
-    let path = issuer.path().trim_end_matches('/');
-    let mut places = vec![
-        at(issuer, &format!("{SERVER}{path}")),
-        at(issuer, &format!("{OPENID}{path}")),
-        at(issuer, &format!("{path}{OPENID}")),
-    ];
-    places.dedup();
-    for place in places {
+    for place in places(issuer) {
         if let Some(metadata) = metadata::<ServerMetadata>(errands, &place).await? {
             // Source: RFC 8414, §3.3: another's metadata would lead codes to another.
             if Url::parse(&metadata.issuer).ok().as_ref() != Some(issuer) {
@@ -215,6 +210,41 @@ async fn server(
         }
     }
     Err(DiscoveryError::NoMetadata(issuer.clone()))
+}
+
+/// Where an issuer may have its metadata, in the order to ask.
+fn places(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/');
+    let mut places = vec![
+        at(issuer, &format!("{SERVER}{path}")),
+        at(issuer, &format!("{OPENID}{path}")),
+        at(issuer, &format!("{path}{OPENID}")),
+    ];
+    places.dedup();
+    places
+}
+
+/// Where an issuer publishes its keys.
+///
+/// # Errors
+///
+/// [`DiscoveryError`].
+pub async fn keys_of(errands: &Errands, issuer: &str) -> Result<String, DiscoveryError> {
+    #[derive(Deserialize)]
+    struct KeysMetadata {
+        issuer: String,
+        jwks_uri: String,
+    }
+    let url = Url::parse(issuer).map_err(|_| DiscoveryError::Address)?;
+    for place in places(&url) {
+        if let Some(metadata) = metadata::<KeysMetadata>(errands, &place).await? {
+            if metadata.issuer != issuer {
+                return Err(DiscoveryError::OtherIssuer(place));
+            }
+            return Ok(metadata.jwks_uri);
+        }
+    }
+    Err(DiscoveryError::NoMetadata(url))
 }
 
 impl ServerMetadata {
@@ -239,8 +269,7 @@ impl ServerMetadata {
 /// A URL that may be asked for the sake of the server at `server`: https, or on this machine
 /// where the server is too.
 pub(super) fn endpoint(text: &str, server: &Url) -> Option<Url> {
-    let is_here =
-        |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
+    let is_here = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
     let url = Url::parse(text).ok()?;
     let is_private = url.scheme() == "https" || (is_here(&url) && is_here(server));
     let is_plain = url.username().is_empty() && url.password().is_none();

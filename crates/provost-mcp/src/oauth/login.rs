@@ -10,8 +10,8 @@ use std::{
 };
 
 use oauth2::{
-    AuthUrl, ClientId, ClientSecret, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    Scope, basic::BasicClient, url::Url,
+    AuthUrl, ClientId, ClientSecret, CsrfToken, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, Scope, basic::BasicClient, url::Url,
 };
 use provost_gateway::is_loopback;
 use provost_secrets::GrantName;

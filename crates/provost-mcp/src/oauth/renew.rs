@@ -181,9 +181,8 @@ impl Known {
 
     fn read(&self, text: &SecretString) -> Result<Grant, AccountError> {
         let server = self.name.to_string();
-        let grant = Grant::read(text).map_err(|_| AccountError::NoLogin {
-            server: server.clone(),
-        })?;
+        let grant =
+            Grant::read(text).map_err(|_| AccountError::NoLogin { server: server.clone() })?;
         if grant.server == self.url { Ok(grant) } else { Err(AccountError::Moved { server }) }
     }
 

@@ -164,11 +164,13 @@ impl Directory {
     }
 
     /// The credential, if somebody holds it and it still counts.
-    pub(super) fn counted(&self, sha256: &[u8; 32]) -> Result<Arc<Credential>, Unauthenticated> {
+    pub(super) fn counted(
+        &self,
+        sha256: &[u8; 32],
+    ) -> Result<Arc<Credential>, Unauthenticated> {
         let now: Timestamp = self.now();
         let state = self.state.read();
-        let credential =
-            state.credentials.get(sha256).ok_or(Unauthenticated::Unknown)?;
+        let credential = state.credentials.get(sha256).ok_or(Unauthenticated::Unknown)?;
         if credential.row.revoked_at.is_some() {
             return Err(Unauthenticated::Revoked);
         }

@@ -135,8 +135,7 @@ impl Directory {
         terms: Terms,
     ) -> Result<OpenedSession, DirectoryError> {
         let fresh = credential::generate(Kind::Session)?;
-        let key =
-            Key { id: fresh.id, sha256: fresh.sha256, label: "session", until: None };
+        let key = Key { id: fresh.id, sha256: fresh.sha256, label: "session", until: None };
         let session = self.open(by, agent, terms, key).await?;
         Ok(OpenedSession { session, credential: fresh.text })
     }

@@ -3,6 +3,8 @@
 //! Everything a server says is hostile: to the model, to the terminal, and to the person who
 //! is to find out what it does. So what cannot be seen is written out.
 
+mod login;
+
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
@@ -64,6 +66,8 @@ enum Command {
     Tools(Tools),
     Diff(Named),
     Accept(Accept),
+    Login(login::Login),
+    Logout(login::Logout),
 }
 
 /// Lists tools, and whether each is accepted or held
@@ -170,6 +174,8 @@ pub(crate) async fn run(asked: Mcp, invocation: &Invocation) -> Result<Exit> {
                 format!("accepted {} of {}", visible(&tool.tool), visible(&tool.server))
             })?;
         }
+        Command::Login(asked) => login::run(asked, client, printer).await?,
+        Command::Logout(asked) => login::end(asked, client, printer).await?,
     }
     Ok(Exit::Done)
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(asked: Secret, invocation: &Invocation) -> Result<Exit> 
     let printer = invocation.printer;
     match asked {
         Secret::Set(Set { name }) => {
-            let value = read_value(|prompt| printer.note(prompt), &name)?;
+            let value = read_value(|prompt| printer.note(prompt), name.as_str())?;
             let client = invocation.client().await?;
             let () = client.put(&format!("/v1/secrets/{name}"), &PutSecret { value }).await?;
             printer.answer(&(), |()| format!("stored {name}"))?;
@@ -69,7 +69,7 @@ pub(crate) async fn run(asked: Secret, invocation: &Invocation) -> Result<Exit> 
 }
 
 /// Reads the value; a terminal does not show what is typed, and one line is all of it.
-fn read_value(prompt: impl Fn(&str), name: &SecretName) -> Result<Sensitive> {
+pub(super) fn read_value(prompt: impl Fn(&str), name: &str) -> Result<Sensitive> {
     let stdin = io::stdin();
     let mut text = String::new();
     if stdin.is_terminal() {

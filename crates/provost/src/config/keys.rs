@@ -49,6 +49,11 @@ pub(crate) const SECTIONS: &[(&str, &str)] = &[
     ("session", "How long sessions may last. A session may ask for less, not for more."),
     ("approvals", "How long held actions wait for people. A gate may say otherwise."),
     ("limits", "What one client may ask of the gateway."),
+    (
+        "oauth",
+        "Whose access tokens count at `/mcp/NAME` beside Provost's own credentials. Without an \
+         issuer nobody's.",
+    ),
     ("bodies", "What is kept of requests and answers beside their digests."),
     ("telemetry", "What the server tells about itself."),
 ];
@@ -137,6 +142,23 @@ keys! {
         "Actions in flight at once; more are refused as busy.";
     LIMITS_DRAIN = "limits.drain_s", Shape::Number(0..=3600), Some("30"),
         "How long requests in flight may go on when the server is told to stop.";
+
+    OAUTH_ISSUER = "oauth.issuer", Shape::Url, None,
+        "The authorization server: `iss` of its tokens, to the letter.";
+    OAUTH_JWKS = "oauth.jwks_url", Shape::Url, None,
+        "Where its keys are. By default where its metadata says.";
+    OAUTH_CA = "oauth.ca_file", Shape::File, None,
+        "Certificates to trust for it beside the public ones, PEM.";
+    OAUTH_PUBLIC = "oauth.public_url", Shape::Url, None,
+        "The gateway's address as clients know it, without a path. Tokens have to be for it, \
+         with `/mcp/NAME` behind. By default the address it listens on.";
+    OAUTH_CLAIM = "oauth.claim", Shape::Word(&["sub", "client_id"]), Some("sub"),
+        "Which claim `[oauth.agents]` names agents by.";
+    OAUTH_ALGORITHMS = "oauth.algorithms", Shape::Text, Some("ES256 ES384 EdDSA PS256 RS256"),
+        "How tokens may be signed: some of these words.";
+    OAUTH_SCOPES = "oauth.scopes", Shape::Text, None,
+        "What clients are told to ask for, as words. Provost does not look at it: policies \
+         decide. By default nothing.";
 
     BODIES_MODE = "bodies.mode", Shape::Word(&["none", "digests", "full"]), Some("digests"),
         "What new projects keep: `none`, `digests`, or `full`, encrypted. `provost project \

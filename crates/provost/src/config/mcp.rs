@@ -33,6 +33,8 @@ pub(crate) enum McpWay {
         secret: Option<String>,
         /// Certificates to trust for it beside the public ones.
         ca_file: Option<PathBuf>,
+        /// The account it is asked with, if it wants OAuth.
+        oauth: Option<McpOAuth>,
     },
     /// It is a program.
     Program {
@@ -49,6 +51,15 @@ pub(crate) enum McpWay {
     },
 }
 
+/// How Provost logs in at a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct McpOAuth {
+    /// As whom.
+    pub(crate) client: Option<String>,
+    /// What for.
+    pub(crate) scopes: Vec<String>,
+}
+
 /// A key of such a table.
 pub(super) struct ServerKey {
     /// `mcp.servers.NAME.key`.
@@ -63,6 +74,9 @@ pub(super) struct ServerKey {
 const URL: &str = "mcp.servers.NAME.url";
 const SECRET: &str = "mcp.servers.NAME.secret";
 const CA_FILE: &str = "mcp.servers.NAME.ca_file";
+const OAUTH: &str = "mcp.servers.NAME.oauth";
+const OAUTH_CLIENT: &str = "mcp.servers.NAME.oauth_client";
+const OAUTH_SCOPES: &str = "mcp.servers.NAME.oauth_scopes";
 const COMMAND: &str = "mcp.servers.NAME.command";
 const FOLDER: &str = "mcp.servers.NAME.folder";
 const ENV: &str = "mcp.servers.NAME.env";
@@ -89,6 +103,27 @@ pub(super) const KEYS: &[ServerKey] = &[
         shape: Shape::File,
         takes: "the path of a file",
         meaning: "Certificates to trust for it beside the public ones, PEM.",
+    },
+    ServerKey {
+        path: OAUTH,
+        shape: Shape::Switch,
+        takes: "true or false",
+        meaning: "The server wants OAuth: a person logs in for Provost with `provost mcp login \
+                  NAME`, and it is called with what comes of that. In place of `secret`.",
+    },
+    ServerKey {
+        path: OAUTH_CLIENT,
+        shape: Shape::Text,
+        takes: "a text that is not empty",
+        meaning: "As whom Provost logs in: the id of a client that was registered by hand, or \
+                  the https address of a client id metadata document. By default Provost \
+                  registers itself.",
+    },
+    ServerKey {
+        path: OAUTH_SCOPES,
+        shape: Shape::Texts,
+        takes: "a list of texts",
+        meaning: "What Provost logs in for. By default what the server names.",
     },
     ServerKey {
         path: COMMAND,
@@ -179,13 +214,26 @@ fn server(
     let mut one = |path: &str| given.remove(path).and_then(|texts| texts.into_iter().next());
     let (url, secret, ca_file) = (one(URL), one(SECRET), one(CA_FILE).map(PathBuf::from));
     let folder = one(FOLDER).map(PathBuf::from);
+    let (has_oauth, oauth_client) = (one(OAUTH).as_deref() == Some("true"), one(OAUTH_CLIENT));
     let mut list = |path| given.remove(path);
+    let scopes = list(OAUTH_SCOPES).unwrap_or_default();
+    if !has_oauth && (oauth_client.is_some() || !scopes.is_empty()) {
+        return Err(Problem::Together(
+            "`oauth_client` and `oauth_scopes` are for a server with `oauth = true`",
+        ));
+    }
+    let oauth = has_oauth.then_some(McpOAuth { client: oauth_client, scopes });
+    if oauth.is_some() && (secret.is_some() || url.is_none()) {
+        return Err(Problem::Together(
+            "`oauth = true` is for a server with a `url`, in place of `secret`",
+        ));
+    }
     let (command, arguments) = (list(COMMAND), list(ARGUMENTS).unwrap_or_default());
     let env = pairs(list(ENV), "`env` is a list of `NAME=value`")?;
     let secret_env = pairs(list(SECRET_ENV), "`secret_env` is a list of `NAME=secret`")?;
     let is_program = folder.is_some() || !env.is_empty() || !secret_env.is_empty();
     let way = match (url, command) {
-        (Some(url), None) if !is_program => McpWay::Http { url, secret, ca_file },
+        (Some(url), None) if !is_program => McpWay::Http { url, secret, ca_file, oauth },
         (None, Some(command))
             if !command.is_empty() && secret.is_none() && ca_file.is_none() =>
         {
@@ -235,7 +283,8 @@ fn take(name: &str, value: &DeValue<'_>) -> Result<(&'static str, Vec<String>), 
         (Shape::Texts, DeValue::Array(items)) => {
             items.iter().map(|item| text(item.get_ref())).collect::<Result<_, _>>()?
         }
-        (Shape::Texts, _) => return Err(refused()),
+        (Shape::Switch, DeValue::Boolean(given)) => vec![given.to_string()],
+        (Shape::Texts | Shape::Switch, _) => return Err(refused()),
         (_, value) => vec![text(value)?],
     };
     Ok((key.path, texts))

@@ -24,9 +24,18 @@ pub(crate) fn commented_file() -> String {
             page.push_str(&format!("# {name} = {}\n", literal(key)));
         }
     }
+    page.push_str(OAUTH_EXAMPLE);
     page.push_str(MCP_EXAMPLE);
     page
 }
+
+/// How an agent of an access token is written, for there is none by default.
+const OAUTH_EXAMPLE: &str = "
+# Agents by the subject of their access tokens, with `issuer` in [oauth].
+#
+#     [oauth.agents]
+#     \"7f0c2a\" = \"invoice-bot\"
+";
 
 /// How a server is written, for there is none by default.
 const MCP_EXAMPLE: &str = "
@@ -65,6 +74,11 @@ pub(crate) fn reference() -> String {
             ));
         }
     }
+    page.push_str(
+        "\n## `[oauth.agents]`\n\nWho is who: `\"subject\" = \"agent\"`, one line for each, by \
+         the claim `oauth.claim`. Who is not here is nobody. Not from the environment. See the \
+         [guide](../guides/mcp-oauth.md).\n",
+    );
     page.push_str(
         "\n## `[mcp.servers.NAME]`\n\nAn MCP server that agents reach at `/mcp/NAME` of the \
          gateway; one table for each. NAME is 1 to 64 lower-case letters, digits and `-`. Not \

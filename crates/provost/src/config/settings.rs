@@ -4,12 +4,13 @@
 //! reported at once, each fault with its file and line or its variable.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     ops::Range,
     path::{Path, PathBuf},
 };
 
+use provost_types::AgentName;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -18,6 +19,7 @@ use toml::{
 use super::{
     keys::{self, Key, Shape},
     mcp::{self, McpServer},
+    oauth,
 };
 
 /// Where a value was given.
@@ -104,6 +106,8 @@ pub(crate) struct Settings {
     given: BTreeMap<&'static str, (String, Origin)>,
     /// The MCP servers, in the order of their names.
     pub(crate) mcp: Vec<McpServer>,
+    /// The agent of each subject of access tokens.
+    pub(crate) agents: HashMap<String, AgentName>,
 }
 
 impl Settings {
@@ -143,6 +147,10 @@ impl Settings {
                 continue;
             }
             for (key, value) in keys {
+                if section == "oauth" && key.get_ref() == "agents" {
+                    self.agents = oauth::agents(&value, at, faults);
+                    continue;
+                }
                 let path = format!("{section}.{}", key.get_ref());
                 self.take(&path, Given::Toml(&value), at(key.span()), faults);
             }

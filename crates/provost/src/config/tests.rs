@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigError, JournalKind, McpWay, commented_file, keys, reference};
+use super::{
+    Config, ConfigError, JournalKind, McpOAuth, McpWay, commented_file, keys, reference,
+};
 use crate::data_dir::DataDir;
 
 fn config(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
@@ -152,6 +154,25 @@ fn the_reference_page_is_up_to_date() {
 }
 
 #[test]
+fn a_server_may_want_oauth() {
+    let text = "[mcp.servers.a]\nurl = \"https://h/mcp\"\noauth = true\n\
+                oauth_client = \"https://provost.example/client.json\"\n\
+                oauth_scopes = [\"repo\", \"user\"]\n\
+                [mcp.servers.b]\nurl = \"https://h\"\noauth = true\n\
+                [mcp.servers.c]\nurl = \"https://h\"\noauth = false\n";
+    let config = config(text, &[]).unwrap();
+    let oauth = |at: usize| match &config.mcp[at].way {
+        McpWay::Http { oauth, .. } => oauth.clone(),
+        McpWay::Program { .. } => panic!("over HTTP"),
+    };
+    let given = McpOAuth {
+        client: Some("https://provost.example/client.json".to_owned()),
+        scopes: vec!["repo".to_owned(), "user".to_owned()],
+    };
+    assert_eq!((oauth(0), oauth(1), oauth(2)), (Some(given), Some(McpOAuth::default()), None));
+}
+
+#[test]
 fn mcp_servers_are_tables_under_names_of_ones_own() {
     let text = "[mcp.servers.github]\nurl = \"https://h/mcp/\"\nsecret = \"gh\"\n\
                 arguments = [\"owner\", \"repo\"]\n[mcp.servers.a-1]\nurl = \"http://h\"\n\
@@ -164,6 +185,7 @@ fn mcp_servers_are_tables_under_names_of_ones_own() {
         url: url.to_owned(),
         secret: secret.map(str::to_owned),
         ca_file: ca_file.map(Into::into),
+        oauth: None,
     };
     assert_eq!((one.name.as_str(), one.arguments.len()), ("a-1", 0));
     assert_eq!(one.way, http("http://h", None, Some("/d/ca.pem")));
@@ -182,6 +204,18 @@ fn mcp_servers_are_tables_under_names_of_ones_own() {
         (
             "[mcp.servers.GitHub]\nurl = \"http://h\"",
             "1: `GitHub` is no name of an MCP server: use 1 to 64 lower-case letters, digits and `-`",
+        ),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\noauth = true\nsecret = \"x\"",
+            "1: `oauth = true` is for a server with a `url`, in place of `secret`",
+        ),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\noauth_client = \"x\"",
+            "1: `oauth_client` and `oauth_scopes` are for a server with `oauth = true`",
+        ),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\noauth = \"yes\"",
+            "3: `mcp.servers.NAME.oauth` has to be true or false",
         ),
         ("[mcp.servers.a]\n", "1: an MCP server needs its `url`, or its `command`"),
         (

@@ -9,7 +9,7 @@ use provost_gateway::{
     EgressLimits,
     child::{Program, ProgramLimits, ProgramSpec},
 };
-use provost_mcp::{McpPlane, Programs, Server};
+use provost_mcp::{McpPlane, Programs, Protected, Server};
 use provost_secrets::SecretName;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -28,23 +28,32 @@ pub(super) fn plane(
     core: &Core,
     config: &Config,
     (tasks, stop): (TaskTracker, CancellationToken),
+    protected: Option<Protected>,
 ) -> Result<McpPlane> {
     let named = |one: &McpServer| {
         server(core, one).with_context(|| format!("mcp.servers.{}", one.name))
     };
     let servers = config.mcp.iter().map(named).collect::<Result<Vec<_>>>()?;
     let programs = Programs::new(tasks, stop, Arc::clone(core.pipeline.clock()));
-    Ok(McpPlane::new(servers, Arc::clone(&core.vault), programs))
+    let plane = McpPlane::new(servers, Arc::clone(&core.vault), programs);
+    Ok(match protected {
+        Some(protected) => plane.protected(protected),
+        None => plane,
+    })
 }
 
 fn server(core: &Core, server: &McpServer) -> Result<Server> {
     let name = server.name.clone();
     let built = match &server.way {
-        McpWay::Http { url, secret: key, ca_file } => {
+        McpWay::Http { url, secret: key, ca_file, .. } => {
             let limits =
                 EgressLimits { body_idle_timeout: SILENCE_MAX, ..EgressLimits::default() };
             let key = key.as_deref().map(|name| secret(core, name)).transpose()?;
-            Server::over_http(name, url, key, (ca_file.as_deref(), limits))?
+            let server = Server::over_http(name, url, key, (ca_file.as_deref(), limits))?;
+            match core.accounts.get(server.name().as_str()) {
+                Some(account) => server.with_account(account.clone()),
+                None => server,
+            }
         }
         McpWay::Program { command, home, folder, env, secret_env } => {
             let (program, arguments) =

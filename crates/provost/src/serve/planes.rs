@@ -4,7 +4,7 @@ use http::request;
 use provost_gateway::{Governed, HttpAsk, HttpFrame, Serve};
 use provost_hook::HookPlane;
 use provost_llm::LlmService;
-use provost_mcp::McpService;
+use provost_mcp::{McpService, Protected};
 use provost_pipeline::{Malformed, Reply};
 
 /// Every plane that is spoken over HTTP.
@@ -13,6 +13,8 @@ pub(super) struct Planes {
     pub(super) llm: LlmService,
     pub(super) hook: Governed<HookPlane>,
     pub(super) mcp: McpService,
+    /// What clients of the mcp plane are told of OAuth, if its tokens count.
+    pub(super) protected: Option<Protected>,
 }
 
 /// Which plane a path belongs to.
@@ -20,6 +22,8 @@ pub(super) struct Planes {
 enum Route {
     Hook,
     Mcp,
+    /// Where access tokens for the mcp plane are had.
+    Metadata,
     /// The model's, and whatever belongs to nobody: it says what there is.
     Llm,
 }
@@ -30,6 +34,7 @@ impl Route {
             provost_hook::PATH => Self::Hook,
             provost_mcp::ALL => Self::Mcp,
             _ if path.starts_with(provost_mcp::PATH) => Self::Mcp,
+            _ if path.starts_with(provost_mcp::METADATA) => Self::Metadata,
             _ => Self::Llm,
         }
     }
@@ -40,6 +45,7 @@ impl Serve for Planes {
         match Route::of(ask.parts.uri.path()) {
             Route::Hook => self.hook.run(ask, reply).await,
             Route::Mcp => self.mcp.run(ask, reply).await,
+            Route::Metadata => self.tell(ask, reply).await,
             Route::Llm => self.llm.run(ask, reply).await,
         }
     }
@@ -48,12 +54,23 @@ impl Serve for Planes {
         match Route::of(head.uri.path()) {
             Route::Hook => self.hook.refuse(head, malformed).await,
             Route::Mcp => self.mcp.refuse(head, malformed).await,
-            Route::Llm => self.llm.refuse(head, malformed).await,
+            Route::Metadata | Route::Llm => self.llm.refuse(head, malformed).await,
         }
     }
 
     async fn note_headless(&self, malformed: Malformed) {
         self.llm.note_headless(malformed).await;
+    }
+}
+
+impl Planes {
+    /// Tells where access tokens are had. No action of anybody's: who asks has no token yet.
+    async fn tell(&self, ask: HttpAsk, mut reply: Reply<HttpFrame>) {
+        let Some(protected) = &self.protected else { return self.llm.run(ask, reply).await };
+        let metadata = HttpFrame::Whole(protected.metadata(&ask.parts));
+        if reply.send(metadata).await.is_err() {
+            tracing::debug!("client left before it was told where tokens are had");
+        }
     }
 }
 
@@ -70,6 +87,8 @@ mod tests {
             ("/mcp/", Route::Mcp),
             ("/mcp", Route::Mcp),
             ("/mcps", Route::Llm),
+            ("/.well-known/oauth-protected-resource/mcp/github", Route::Metadata),
+            ("/.well-known/oauth-protected-resource", Route::Llm),
             ("/v1/messages", Route::Llm),
             ("/", Route::Llm),
         ] {

@@ -9,6 +9,10 @@
 )]
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod claude_code;
@@ -33,7 +37,11 @@ mod job_control;
 #[cfg(test)]
 mod mcp;
 #[cfg(test)]
+mod mcp_access_tokens;
+#[cfg(test)]
 mod mcp_bridge;
+#[cfg(test)]
+mod mcp_oauth;
 #[cfg(test)]
 mod mcp_programs;
 #[cfg(test)]
