@@ -61,8 +61,7 @@ pub(crate) async fn show(
     let approvals = app.pipeline.approvals();
     let row = approvals.approval(id).await?;
     // An auditor cannot answer, whatever groups name them.
-    let may_answer =
-        !who.is(Role::Auditor) && approvals.may_answer(who.person()?, &row).await;
+    let may_answer = !who.is(Role::Auditor) && approvals.may_answer(who.person()?, &row).await;
     let (arguments_state, arguments) = if may_answer || who.is(Role::Admin) {
         match approvals.arguments(&who.by(), &row).await {
             Ok(Some(arguments)) => ("shown", Some(readable(arguments))),

@@ -1,7 +1,8 @@
 //! From the domain's rows to the API's wire types.
 
 use provost_api::{
-    Agent, Approval, ApprovalExtent, Human, IssuedKey, Key, McpTool, Project, RunStateEntry, Sensitive, Session,
+    Agent, Approval, ApprovalExtent, Human, IssuedKey, Key, McpTool, Project, RunStateEntry,
+    Sensitive, Session,
 };
 use provost_pipeline::IssuedToken;
 use provost_store::{

@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use provost_api::ErrorBody;
-use provost_pipeline::{AnswerError, DirectoryError, LedgerDown, ReadBodiesError, Unauthenticated};
+use provost_pipeline::{
+    AnswerError, DirectoryError, LedgerDown, ReadBodiesError, Unauthenticated,
+};
 use provost_secrets::{SetError, VaultError};
 use provost_types::Causes;
 

@@ -23,11 +23,8 @@ const ADMIN: &[Accepts] = &[Accepts::Role(Role::Admin)];
 const ADMIN_AUDITOR: &[Accepts] = &[Accepts::Role(Role::Admin), Accepts::Role(Role::Auditor)];
 const ADMIN_OPERATOR: &[Accepts] = &[Accepts::Role(Role::Admin), Accepts::Role(Role::Operator)];
 /// Whether they may answer is the gates' to say, by their groups.
-const ANSWERERS: &[Accepts] = &[
-    Accepts::Role(Role::Admin),
-    Accepts::Role(Role::Operator),
-    Accepts::Role(Role::Approver),
-];
+const ANSWERERS: &[Accepts] =
+    &[Accepts::Role(Role::Admin), Accepts::Role(Role::Operator), Accepts::Role(Role::Approver)];
 const EVERYONE: &[Accepts] = &[
     Accepts::Role(Role::Admin),
     Accepts::Role(Role::Operator),
