@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cedar_policy::PolicyId as CedarId;
 use provost_types::{Decision, Digest, PolicyId, Verdict};
 use sha2::{Digest as _, Sha256};
 
@@ -68,6 +69,18 @@ impl Policies {
         let mut gates: Vec<_> = rules.filter_map(gate).collect();
         gates.sort_by(|a, b| a.policy.cmp(&b.policy));
         gates
+    }
+}
+
+impl Policies {
+    /// Whether a permit that allowed bears `@ask("user")`: the user at the client is asked as
+    /// well, where there is one. A client can leave that out, so it is no gate.
+    pub fn asks_user(&self, decision: &Decision) -> bool {
+        decision.verdict == Verdict::Allow
+            && decision.policies.iter().any(|id| {
+                let rule = self.rule(&CedarId::new(&id.0));
+                rule.is_some_and(|rule| rule.annotation("ask") == Some("user"))
+            })
     }
 }
 

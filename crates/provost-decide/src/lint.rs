@@ -13,7 +13,7 @@ use crate::sentence::{listed, quoted};
 use crate::{Finding, Policies, Severity};
 
 /// Annotations that mean something to us.
-const ANNOTATIONS: [&str; 5] = ["approvers", "expires", "id", "quorum", "reason"];
+const ANNOTATIONS: [&str; 6] = ["approvers", "ask", "expires", "id", "quorum", "reason"];
 
 type Remark = (Severity, &'static str, String);
 
@@ -103,6 +103,13 @@ fn annotations(rule: &Rule) -> Vec<Remark> {
             &*rule.id.0
         );
         remarks.push((Severity::Warning, "missing-id", message));
+    }
+    match (rule.annotation("ask"), rule.effect) {
+        (None, _) | (Some("user"), Effect::Permit) => {}
+        (Some(_), _) => {
+            let message = "@ask means something on a permit only, as @ask(\"user\")";
+            remarks.push((Severity::Warning, "idle-ask", message.into()));
+        }
     }
     if rule.effect == Effect::Permit && rule.terms.is_some() {
         let message = "@approvers means nothing on a permit: only a forbid can be a gate";

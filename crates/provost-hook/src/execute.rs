@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::Response;
 use provost_gateway::{HttpFrame, ToolCall};
-use provost_pipeline::{Malformed, Permit, Reply};
+use provost_pipeline::{Malformed, Permit, Refusal, RefusalCode, Reply};
 use provost_types::{Outcome, Status};
 
 use crate::{
+    patience::Patience,
     refuse,
     wire::{About, Post},
 };
@@ -14,11 +15,11 @@ use crate::{
 /// Does what `permit` is for.
 pub(crate) async fn execute(
     permit: &Permit,
-    post: Result<&Post, &Malformed>,
+    (post, patience): (Result<&Post, &Malformed>, Patience),
     reply: &mut Reply<HttpFrame>,
 ) -> Outcome {
     let answer = match post {
-        Ok(post) => answer(permit, post).await,
+        Ok(post) => answer(permit, post, patience).await,
         // Cannot be: what is malformed was not admitted.
         Err(malformed) => {
             return Outcome::because(Status::Failed, malformed.message.clone());
@@ -37,16 +38,27 @@ pub(crate) async fn execute(
     outcome
 }
 
-async fn answer(permit: &Permit, post: &Post) -> Response<Bytes> {
+/// Whether the client ends here, and asks again when it is resumed.
+fn is_put_off(refusal: &Refusal, patience: Patience) -> bool {
+    refusal.code == RefusalCode::Held && patience == Patience::Defers
+}
+
+async fn answer(permit: &Permit, post: &Post, patience: Patience) -> Response<Bytes> {
     match &post.about {
         About::Call { id, name, input, folder } => {
             let call = ToolCall { id, name, input: input.get(), folder: folder.as_deref() };
             let mut action = call.action();
             action.correlation.client_session.clone_from(&post.client_session);
             action.correlation.subagent.clone_from(&post.subagent);
-            if let Err(refusal) = permit.tool_call(action).await {
-                return refuse::refuse(Some(&post.event), &refusal);
-            }
+            return match permit.tool_call(action, patience.held()).await {
+                Ok(call) => match call.approval {
+                    Some(approval) => refuse::approved(permit.action(), approval),
+                    None if call.asks_user => refuse::ask_user(permit.action()),
+                    None => refuse::no_opinion(permit.action()),
+                },
+                Err(refusal) if is_put_off(&refusal, patience) => refuse::defer(&refusal),
+                Err(refusal) => refuse::refuse(Some(&post.event), &refusal),
+            };
         }
         About::Result { id, failed, result } => {
             permit.tool_result(id, *failed, result.get().as_bytes()).await;

@@ -7,6 +7,7 @@
 
 mod classify;
 mod execute;
+mod patience;
 mod refuse;
 mod wire;
 
@@ -14,6 +15,8 @@ use provost_gateway::{HttpAsk, HttpFrame, HttpPlane};
 use provost_pipeline::{Gateway, Malformed, Permit, Presented, Refusal, Reply};
 use provost_types::{Action, Outcome};
 
+use patience::Patience;
+pub use patience::{DEFER_HEADER, WAIT_HEADER};
 use wire::Post;
 
 /// Where hooks are posted to.
@@ -52,10 +55,11 @@ impl Gateway for Hook {
     async fn execute(
         &mut self,
         permit: &Permit,
-        _ask: HttpAsk,
+        ask: HttpAsk,
         reply: &mut Reply<HttpFrame>,
     ) -> Outcome {
-        execute::execute(permit, self.post.as_ref(), reply).await
+        let patience = Patience::of(&ask.parts.headers);
+        execute::execute(permit, (self.post.as_ref(), patience), reply).await
     }
 
     fn refuse(&self, refusal: &Refusal) -> HttpFrame {

@@ -10,7 +10,7 @@ use http::{
 };
 use provost_gateway::name_action;
 use provost_pipeline::{Refusal, RefusalCode};
-use provost_types::ActionId;
+use provost_types::{ActionId, ApprovalId};
 use serde::Serialize;
 
 /// What a hook answers, in the order of the reference. Source: the hooks reference of Claude
@@ -57,6 +57,35 @@ pub(crate) fn no_opinion(action: ActionId) -> Response<Bytes> {
     response(&Output::default(), action)
 }
 
+/// People said yes to this very call: the client need not ask its user as well.
+pub(crate) fn approved(action: ActionId, approval: ApprovalId) -> Response<Bytes> {
+    told("allow", format!("approved by people, {approval}"), action)
+}
+
+/// It may go on if the user at the client says so too.
+pub(crate) fn ask_user(action: ActionId) -> Response<Bytes> {
+    told("ask", "policy asks for your own yes, too".to_owned(), action)
+}
+
+/// People are asked: the client ends, and asks again when it is resumed.
+pub(crate) fn defer(refusal: &Refusal) -> Response<Bytes> {
+    told("defer", message(refusal), refusal.action)
+}
+
+fn told(decision: &'static str, reason: String, action: ActionId) -> Response<Bytes> {
+    let specific = Specific::PreToolUse {
+        permission_decision: decision,
+        permission_decision_reason: reason,
+    };
+    let output = Output { hook_specific_output: Some(specific), ..Output::default() };
+    response(&output, action)
+}
+
+fn message(refusal: &Refusal) -> String {
+    let Refusal { message, action, .. } = refusal;
+    format!("{message} [Provost: `provost audit show {action}`]")
+}
+
 /// Says no to `event`; to one that could not be read, in the form most events know.
 pub(crate) fn refuse(event: Option<&str>, refusal: &Refusal) -> Response<Bytes> {
     let mut response = response(&output(event, refusal), refusal.action);
@@ -69,9 +98,7 @@ pub(crate) fn refuse(event: Option<&str>, refusal: &Refusal) -> Response<Bytes> 
 }
 
 fn output(event: Option<&str>, refusal: &Refusal) -> Output {
-    let Refusal { code, message, action } = refusal;
-    let message = format!("{message} [Provost: `provost audit show {action}`]");
-    let stops = is_over(*code);
+    let (message, stops) = (message(refusal), is_over(refusal.code));
     let mut output = Output::default();
     if stops {
         output.goes_on = Some(false);
@@ -117,6 +144,7 @@ const fn is_over(code: RefusalCode) -> bool {
         | RefusalCode::NotFound
         | RefusalCode::Method
         | RefusalCode::Denied
+        | RefusalCode::Held
         | RefusalCode::Busy
         | RefusalCode::Unavailable
         | RefusalCode::Stopping => false,
@@ -135,9 +163,9 @@ fn response(output: &Output, action: ActionId) -> Response<Bytes> {
 #[cfg(test)]
 mod tests {
     use provost_pipeline::{Refusal, RefusalCode};
-    use provost_types::ActionId;
+    use provost_types::{ActionId, ApprovalId};
 
-    use super::{no_opinion, refuse};
+    use super::{approved, ask_user, defer, no_opinion, refuse};
 
     fn refused(event: Option<&str>, code: RefusalCode) -> String {
         let action = ActionId::generate();
@@ -180,6 +208,32 @@ mod tests {
             (None, Method, r#"405 {"decision":"block","reason":"No."}"#),
         ] {
             assert_eq!(refused(event, code), want, "{event:?} {code:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_people_are_asked_about_is_put_off_or_allowed_by_them() {
+        let (action, approval) = (ActionId::generate(), ApprovalId::generate());
+        let refusal = Refusal { code: RefusalCode::Held, message: "Wait.".to_owned(), action };
+        let shown = |response: http::Response<bytes::Bytes>| {
+            let body = String::from_utf8_lossy(response.body()).into_owned();
+            let body = body.replace(&action.to_string(), "ACT");
+            body.replace(&approval.to_string(), "APR")
+        };
+        let told = |decision: &str, reason: &str| {
+            format!(
+                r#"{{"hookSpecificOutput":{{"hookEventName":"PreToolUse","permissionDecision":"{decision}","permissionDecisionReason":"{reason}"}}}}"#
+            )
+        };
+        for (response, want) in [
+            (
+                defer(&refusal),
+                told("defer", "Wait. [Provost: `provost audit show ACT`]"),
+            ),
+            (approved(action, approval), told("allow", "approved by people, APR")),
+            (ask_user(action), told("ask", "policy asks for your own yes, too")),
+        ] {
+            assert_eq!(shown(response), want);
         }
     }
 

@@ -55,6 +55,8 @@ pub struct AdmittedCall {
     pub action: ActionId,
     /// The approval that it goes ahead by, if it was held.
     pub approval: Option<ApprovalId>,
+    /// Policy wants the user at the client to be asked as well, where there is one.
+    pub asks_user: bool,
 }
 
 /// Where something is seen: by whose action, and on which plane.
@@ -109,7 +111,8 @@ impl ToolCalls {
                 if !matches!(sight, Sight::Again { .. }) {
                     self.keep(place, action, (call, arguments));
                 }
-                Ok(AdmittedCall { action, approval })
+                let asks_user = self.policies.current().policies.asks_user(&intent.decision);
+                Ok(AdmittedCall { action, approval, asks_user })
             }
             Err(reason) => {
                 count(reason.code.as_str(), &sight);

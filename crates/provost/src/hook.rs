@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use provost_gateway::ACTION_HEADER;
 use secrecy::SecretString;
@@ -43,6 +43,10 @@ pub(crate) struct Asked {
     pub(crate) ca_file: Option<PathBuf>,
     /// The longest it may take in all.
     pub(crate) deadline: Duration,
+    /// How much longer it may wait for people.
+    pub(crate) wait: Duration,
+    /// Nobody is at the client: what waits for people can be put off.
+    pub(crate) is_unattended: bool,
 }
 
 /// Why there is no answer.
@@ -186,7 +190,8 @@ fn answered(asked: &Asked) -> Result<Answer, Failure> {
 }
 
 async fn ask(asked: &Asked) -> Result<Answer, Failure> {
-    let deadline = Instant::now().checked_add(asked.deadline);
+    let most = asked.deadline.saturating_add(asked.wait);
+    let deadline = Instant::now().checked_add(most);
     let deadline = deadline.ok_or(Failure { event: None, error: HookError::Broken })?;
     let unread = |_| Failure { event: None, error: HookError::Input };
     let input = timeout_at(deadline, read(INPUT_BYTES_MAX)).await.map_err(unread)?;
@@ -196,7 +201,7 @@ async fn ask(asked: &Asked) -> Result<Answer, Failure> {
     let failed = |error| Failure { event: Some(event.clone()), error };
     let gateway = Gateway::named(asked).map_err(failed)?;
     let slow =
-        |_| failed(HookError::TimedOut { gateway: gateway.name(), wait: asked.deadline });
+        |_| failed(HookError::TimedOut { gateway: gateway.name(), wait: most });
     let reply = timeout_at(deadline, gateway.post(input)).await.map_err(slow)?;
     let object = reply.and_then(|reply| gateway.understood(&event, &reply)).map_err(failed)?;
     Ok(Answer { event, object })
@@ -230,6 +235,8 @@ struct Gateway<'a> {
     remote: Remote,
     path: Uri,
     credential: &'a SecretString,
+    /// The header that says what becomes of a call that is held.
+    patience: (HeaderName, HeaderValue),
 }
 
 impl<'a> Gateway<'a> {
@@ -241,7 +248,11 @@ impl<'a> Gateway<'a> {
             NotNamed::Url => HookError::BadUrl,
             NotNamed::Certificates => HookError::BadCertificates,
         })?;
-        Ok(Self { remote, path: Uri::from(path), credential })
+        let patience = match asked.is_unattended {
+            true => (provost_hook::DEFER_HEADER, HeaderValue::from_static("yes")),
+            false => (provost_hook::WAIT_HEADER, asked.wait.as_secs().into()),
+        };
+        Ok(Self { remote, path: Uri::from(path), credential, patience })
     }
 
     fn name(&self) -> String {
@@ -255,6 +266,7 @@ impl<'a> Gateway<'a> {
             .uri(self.path.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, bearer)
+            .header(&self.patience.0, &self.patience.1)
             .body(Full::from(input))
             .map_err(|_| HookError::BadUrl)?;
         self.remote.send(request).await.map_err(|error| HookError::Unreachable {

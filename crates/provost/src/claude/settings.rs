@@ -11,6 +11,9 @@ use serde_json::{Map, Value, json};
 
 /// Time Claude Code gives our hook; `provost hook` is done in less. Unit: seconds.
 const HOOK_WAIT_S: u64 = 10;
+/// How much longer a tool call may wait for people: as long as Provost lets it by default, and
+/// less than Claude Code gives the hook then. Unit: seconds.
+const PEOPLE_WAIT_S: u64 = 300;
 /// What our executable is called, wherever it is.
 const PROGRAM: &str = "provost";
 /// The kinds of events by what Claude Code knows of their hooks.
@@ -118,7 +121,7 @@ impl Hooks {
         let root = object(settings, "the file")?;
         for (event, kind) in EVENTS {
             let hooks = record.object_in(root, "", "hooks")?;
-            let wanted = self.group(*kind);
+            let wanted = self.group(event, *kind);
             let list = record.list_in(hooks, "/hooks", event)?;
             let ours = list.iter().filter(|group| has_ours(group)).count();
             if ours == 1 && list.contains(&wanted) {
@@ -147,13 +150,20 @@ impl Hooks {
     }
 
     /// The one group of an event that calls us.
-    fn group(&self, kind: Kind) -> Value {
+    fn group(&self, event: &str, kind: Kind) -> Value {
         // A shell's: where the program is missing, or was killed, it must be a refusal, too.
         let or_refuse = if kind.refuses { " || exit 2" } else { "" };
+        let (waits, timeout) = match event {
+            "PreToolUse" => {
+                let timeout = HOOK_WAIT_S.saturating_add(PEOPLE_WAIT_S);
+                (format!(" --wait-s {PEOPLE_WAIT_S}"), timeout)
+            }
+            _ => (String::new(), HOOK_WAIT_S),
+        };
         let mut hook = json!({
             "type": "command",
-            "command": format!("{}{or_refuse}", self.command),
-            "timeout": HOOK_WAIT_S,
+            "command": format!("{}{waits}{or_refuse}", self.command),
+            "timeout": timeout,
         });
         // For what even the shell cannot say. Newer versions know it; not for all events.
         if let Some(hook) = hook.as_object_mut().filter(|_| kind.refuses) {

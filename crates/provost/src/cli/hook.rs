@@ -37,6 +37,16 @@ pub(crate) struct Hook {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     timeout_s: u64,
+
+    /// How much longer a tool call may wait for people, if policy holds it. In print mode, where
+    /// nobody is there to wait, Claude Code is told to put the call off instead
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u32).range(0..=3600)
+    )]
+    wait_s: u32,
 }
 
 /// Answers it.
@@ -48,6 +58,9 @@ pub(crate) fn run(asked: &Hook, ca_file: Option<PathBuf>) -> Exit {
         credential: variable("ANTHROPIC_AUTH_TOKEN").map(Into::into),
         ca_file,
         deadline: Duration::from_secs(asked.timeout_s),
+        wait: Duration::from_secs(asked.wait_s.into()),
+        // Measured with Claude Code 2.1.330: `0` exactly in print mode.
+        is_unattended: variable("CLAUDE_CODE_SESSION_ATTENDED").as_deref() == Some("0"),
     };
     Exit::Child(hook::run(&asked))
 }

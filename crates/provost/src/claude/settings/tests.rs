@@ -82,8 +82,8 @@ fn what_can_be_refused_is_refused_also_without_the_program() {
         now["hooks"]["PreToolUse"],
         json!([{"matcher": "*", "hooks": [{
             "type": "command",
-            "command": "/opt/provost hook || exit 2",
-            "timeout": 10,
+            "command": "/opt/provost hook --wait-s 300 || exit 2",
+            "timeout": 310,
             "onFailure": "block",
         }]}])
     );
