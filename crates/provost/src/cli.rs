@@ -1,6 +1,7 @@
 //! The command line: what can be said, and which file answers.
 
 mod agent;
+mod approvals;
 mod audit;
 mod claude;
 mod completions;
@@ -65,6 +66,8 @@ Examples:
   provost serve
   provost run --agent invoice-bot -- claude -p 'Which invoices are overdue?'
   provost session list
+  provost approvals list
+  provost approvals approve apr_…
   provost replay ses_…
   provost audit query --agent invoice-bot --from 14:00 --to 14:30
   provost audit verify
@@ -148,6 +151,8 @@ enum Command {
     KillAll(stop::KillAll),
     ResumeAll(stop::ResumeAll),
     #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    #[command(subcommand)]
     Human(human::Human),
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -215,6 +220,7 @@ async fn dispatch(command: Command, invocation: &Invocation) -> Result<Exit> {
         Command::Session(asked) => session::run(asked, invocation).await,
         Command::KillAll(asked) => stop::kill_all(asked, invocation).await,
         Command::ResumeAll(_) => stop::resume_all(invocation).await,
+        Command::Approvals(asked) => approvals::run(asked, invocation).await,
         Command::Human(asked) => human::run(asked, invocation).await,
         Command::Audit(asked) => audit::run(asked, invocation).await,
         Command::Replay(asked) => replay::run(asked, invocation).await,

@@ -1,0 +1,214 @@
+//! Held tool calls, from stock Claude Code to the person who answers, and over a crash.
+
+use std::{collections::BTreeSet, path::Path, process::Stdio};
+
+use http::StatusCode;
+use provost_scripted::{Block, Message, Play, Script, Step};
+use serde_json::{Value, json};
+use tokio::process::Child;
+
+use crate::{
+    claude_code::{claude, ended, result},
+    client,
+    raw::{ask, open, streamed},
+    world::{MODEL, World, eventually, told},
+};
+
+/// A model that wants to push whatever its name ends with, and says how that went.
+fn wants_to_push() -> Script {
+    Script::new(|seen| {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let model = body["model"].as_str().unwrap_or_default();
+        let what = model.split_once('+').map(|(_, what)| what);
+        let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
+        let messages = body["messages"].as_array().cloned().unwrap_or_default();
+        let new = messages.iter().rev().take_while(|message| message["role"] != "assistant");
+        let mut blocks = new.filter_map(|message| message["content"].as_array()).flatten();
+        let result = blocks.find(|block| block["type"] == "tool_result");
+        let text = |text: &str| Block::Text { text: text.to_owned() };
+        let push = |what: &str| Block::ToolUse {
+            // Another id each time: a call of the same id is the same call.
+            id: format!("toolu_{}", seen.order),
+            name: "Bash".to_owned(),
+            input: json!({
+                "command": format!("touch pushed; git push {what} || true"),
+                "description": "as asked",
+            }),
+        };
+        let blocks = match result {
+            None if offered || what.is_some() => {
+                vec![text("I push it."), push(what.unwrap_or("origin"))]
+            }
+            None => vec![text("A title")],
+            Some(denied) if denied["is_error"] == true => vec![text("Then not.")],
+            Some(_) => vec![text("It is pushed.")],
+        };
+        let waits = blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
+        let stop_reason = if waits { "tool_use" } else { "end_turn" };
+        // Claude Code takes messages of one id for one message.
+        let id = format!("msg_{}", seen.order);
+        let message = Message { id, blocks, stop_reason, ..Message::text(MODEL, "") };
+        match body["stream"] == true {
+            true => Play::stream(message.events().into_iter().map(Step::Send)),
+            false => Play::json(StatusCode::OK, message.json()),
+        }
+    })
+}
+
+impl World {
+    /// The ids of what waits, newest first.
+    async fn waiting(&self) -> Vec<String> {
+        let page = self.json(&["approvals", "list"]).await;
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The one that waits, once it does.
+    async fn held(&self) -> String {
+        eventually("an approval waits", async || self.waiting().await.pop()).await
+    }
+
+    /// What was recorded of an approval, step by step.
+    async fn steps(&self, id: &str) -> Vec<String> {
+        let events = self.events("approval").await;
+        let records = events.iter().map(|event| &event["record"]["approval"]);
+        let own = records.filter(|record| record["approval"] == id);
+        own.map(|record| record["step"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn has_pushed(&self) -> bool {
+        self.folder().join("home/pushed").exists()
+    }
+}
+
+fn begun(world: &World, program: &Path) -> Child {
+    let mut command = claude(world, program, MODEL);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_call_waits_in_the_stream_and_runs_once_it_is_approved() {
+    let Some(program) = client::claude() else { return };
+    let mut world = World::start(wants_to_push()).await;
+    let run = begun(&world, &program);
+    let id = world.held().await;
+    assert!(!world.has_pushed(), "nothing of it has run");
+    let card = world.done(&["approvals", "show", &id]).await;
+    for line in [
+        "otherwise: denied at ",
+        "│ touch pushed; git push origin || true\n",
+        "risks: ",
+        "held by base.push: publishing needs a person; 0 of 1 yes from approvers\n",
+        "you may answer\n",
+    ] {
+        assert!(card.contains(line), "{line:?} in {card}");
+    }
+    let said = world.done(&["approvals", "approve", &id, "--comment", "go ahead"]).await;
+    assert!(said.starts_with(&format!("{id} approved: approved by local/")), "{said}");
+    let output = run.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(result(&output)["result"], "It is pushed.", "{}", told(&output));
+    assert!(world.has_pushed());
+    let steps = world.steps(&id).await;
+    assert_eq!(steps, ["requested", "shown", "approved", "used"]);
+    assert!(world.end("TERM").await.success());
+    world.done(&["audit", "verify"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_reads_the_comment_of_a_no() {
+    let Some(program) = client::claude() else { return };
+    let world = World::start(wants_to_push()).await;
+    let run = begun(&world, &program);
+    let id = world.held().await;
+    world.done(&["approvals", "deny", &id, "--comment", "not on a Friday"]).await;
+    let output = run.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(result(&output)["result"], "Then not.", "{}", told(&output));
+    assert!(!world.has_pushed());
+    let reads_it = world
+        .upstream
+        .requests()
+        .iter()
+        .any(|seen| String::from_utf8_lossy(&seen.body).contains("not on a Friday"));
+    assert!(reads_it);
+    let again = world.run(&["approvals", "approve", &id]).await;
+    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+    assert!(told(&again).contains("is denied already"), "{}", told(&again));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nobody_answered_names_the_approval_and_the_next_one_goes_ahead_by_it() {
+    let Some(program) = client::claude() else { return };
+    let mut world = World::install(wants_to_push()).await;
+    world.set("PROVOST_APPROVALS_WAIT_S", "1");
+    world.serve().await;
+    let run = async |model: &str| {
+        let output = ended(claude(&world, &program, model)).await;
+        assert!(output.status.success(), "{}", told(&output));
+        result(&output)["result"].as_str().unwrap().to_owned()
+    };
+    let words = run(MODEL).await;
+    let id = world.held().await;
+    assert!(words.contains(&id), "{words}");
+    world.done(&["approvals", "approve", &id]).await;
+
+    // Other arguments are another question.
+    let words = run(&format!("{MODEL}+force")).await;
+    let other = world.held().await;
+    assert_ne!(other, id);
+    assert!(words.contains(&other), "{words}");
+    assert!(!world.has_pushed());
+
+    assert_eq!(run(MODEL).await, "It is pushed.");
+    assert!(world.has_pushed());
+    let words = run(MODEL).await;
+    assert!(words.contains("apr_") && !words.contains(&id), "it works once: {words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_survives_a_crash_and_each_works_once() {
+    let mut world = World::start(wants_to_push()).await;
+    let (_, token) = world.session().await;
+    let bearer = format!("Bearer {token}");
+    let bodies: Vec<Value> =
+        (1..=5).map(|number| streamed(&format!("{MODEL}+branch-{number}"))).collect();
+    let mut streams = Vec::new();
+    for body in &bodies {
+        let headers = [("authorization", bearer.as_str())];
+        let gateway = world.server().gateway;
+        streams.push(open(gateway, &headers, body.to_string().as_bytes()).await);
+    }
+    let before = eventually("five wait", async || {
+        let waiting: BTreeSet<String> = world.waiting().await.into_iter().collect();
+        (waiting.len() == bodies.len()).then_some(waiting)
+    })
+    .await;
+    world.end("KILL").await;
+    drop(streams);
+    world.set("PROVOST_APPROVALS_WAIT_S", "0");
+    world.serve().await;
+    let after: BTreeSet<String> = world.waiting().await.into_iter().collect();
+    assert_eq!(after, before);
+    for id in &after {
+        world.done(&["approvals", "approve", id]).await;
+    }
+    for body in &bodies {
+        let gateway = world.server().gateway;
+        let first = ask(gateway, &token, body).await;
+        let first = String::from_utf8_lossy(&first.body).into_owned();
+        assert!(first.contains("\"tool_use\"") && !first.contains("apr_"), "{first}");
+        let second = ask(gateway, &token, body).await;
+        let second = String::from_utf8_lossy(&second.body).into_owned();
+        assert!(
+            !second.contains("\"type\":\"tool_use\"") && second.contains("apr_"),
+            "{second}"
+        );
+    }
+    for id in &after {
+        let steps = world.steps(id).await;
+        assert_eq!(steps, ["requested", "approved", "used"], "{id}");
+    }
+    assert!(world.end("TERM").await.success());
+    world.done(&["audit", "verify"]).await;
+}
