@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cedar_policy::PolicyId as CedarId;
 use provost_types::{Decision, Digest, PolicyId, Verdict};
 use sha2::{Digest as _, Sha256};
 
 use crate::approvers::is_group_name;
+use crate::obligation::read_sets;
 use crate::period::{self, period};
 use crate::rule::{Effect, Rule};
 use crate::sentence::{one_line, quoted};
@@ -72,18 +72,6 @@ impl Policies {
     }
 }
 
-impl Policies {
-    /// Whether a permit that allowed bears `@ask("user")`: the user at the client is asked as
-    /// well, where there is one. A client can leave that out, so it is no gate.
-    pub fn asks_user(&self, decision: &Decision) -> bool {
-        decision.verdict == Verdict::Allow
-            && decision.policies.iter().any(|id| {
-                let rule = self.rule(&CedarId::new(&id.0));
-                rule.is_some_and(|rule| rule.annotation("ask") == Some("user"))
-            })
-    }
-}
-
 fn gate(rule: &Rule) -> Option<Gate> {
     let Terms { groups, quorum, expires } = rule.gate()?.clone();
     Some(Gate {
@@ -131,6 +119,10 @@ impl Terms {
         let quorum = quorum.map_err(&mut keep).unwrap_or(1);
         let expires = policy.annotation("expires").map(expires).transpose();
         let expires = expires.map_err(&mut keep).ok().flatten();
+        let sets = policy.annotation("set").map(read_sets).transpose();
+        if let Err(fault) = sets {
+            keep(fault);
+        }
         if !faults.is_empty() {
             return Err(faults);
         }

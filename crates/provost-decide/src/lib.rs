@@ -15,6 +15,7 @@ mod index;
 mod lint;
 mod load;
 mod memory;
+mod obligation;
 mod period;
 mod policies;
 mod query;

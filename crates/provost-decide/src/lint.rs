@@ -13,7 +13,7 @@ use crate::sentence::{listed, quoted};
 use crate::{Finding, Policies, Severity};
 
 /// Annotations that mean something to us.
-const ANNOTATIONS: [&str; 6] = ["approvers", "ask", "expires", "id", "quorum", "reason"];
+const ANNOTATIONS: [&str; 7] = ["approvers", "ask", "expires", "id", "quorum", "reason", "set"];
 
 type Remark = (Severity, &'static str, String);
 
@@ -110,6 +110,10 @@ fn annotations(rule: &Rule) -> Vec<Remark> {
             let message = "@ask means something on a permit only, as @ask(\"user\")";
             remarks.push((Severity::Warning, "idle-ask", message.into()));
         }
+    }
+    if rule.effect == Effect::Forbid && rule.annotation("set").is_some() {
+        let message = "@set means something on a permit only";
+        remarks.push((Severity::Warning, "idle-set", message.into()));
     }
     if rule.effect == Effect::Permit && rule.terms.is_some() {
         let message = "@approvers means nothing on a permit: only a forbid can be a gate";

@@ -51,11 +51,7 @@ async fn answer(permit: &Permit, post: &Post, patience: Patience) -> Response<By
             action.correlation.client_session.clone_from(&post.client_session);
             action.correlation.subagent.clone_from(&post.subagent);
             return match permit.tool_call(action, patience.held()).await {
-                Ok(call) => match call.approval {
-                    Some(approval) => refuse::approved(permit.action(), approval),
-                    None if call.asks_user => refuse::ask_user(permit.action()),
-                    None => refuse::no_opinion(permit.action()),
-                },
+                Ok(call) => refuse::allow(permit.action(), &call, input),
                 Err(refusal) if is_put_off(&refusal, patience) => refuse::defer(&refusal),
                 Err(refusal) => refuse::refuse(Some(&post.event), &refusal),
             };

@@ -9,9 +9,10 @@ use http::{
     header::{ALLOW, CONTENT_TYPE},
 };
 use provost_gateway::name_action;
-use provost_pipeline::{Refusal, RefusalCode};
-use provost_types::{ActionId, ApprovalId};
+use provost_pipeline::{AdmittedCall, Refusal, RefusalCode};
+use provost_types::{ActionId, Value};
 use serde::Serialize;
+use serde_json::{Value as Json, value::RawValue};
 
 /// What a hook answers, in the order of the reference. Source: the hooks reference of Claude
 /// Code, "JSON output".
@@ -39,6 +40,8 @@ enum Specific {
     PreToolUse {
         permission_decision: &'static str,
         permission_decision_reason: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        updated_input: Option<Json>,
     },
     PermissionRequest {
         decision: Behavior,
@@ -57,25 +60,62 @@ pub(crate) fn no_opinion(action: ActionId) -> Response<Bytes> {
     response(&Output::default(), action)
 }
 
-/// People said yes to this very call: the client need not ask its user as well.
-pub(crate) fn approved(action: ActionId, approval: ApprovalId) -> Response<Bytes> {
-    told("allow", format!("approved by people, {approval}"), action)
+/// A call may be made, as policy and people want it made.
+///
+/// `allow` where people said yes to this very call, so that the client need not ask its user
+/// as well, or where arguments are set, which clients do with nothing else (measured).
+/// Otherwise the client's own rules apply.
+pub(crate) fn allow(
+    action: ActionId,
+    call: &AdmittedCall,
+    input: &RawValue,
+) -> Response<Bytes> {
+    let updated = updated(input, &call.sets);
+    let (decision, reason) = match (call.approval, call.asks_user) {
+        (Some(approval), _) => ("allow", format!("approved by people, {approval}")),
+        (None, true) => ("ask", "policy asks for your own yes, too".to_owned()),
+        (None, false) if updated.is_some() => {
+            ("allow", "policy allows it with these arguments".to_owned())
+        }
+        (None, false) => return no_opinion(action),
+    };
+    told(decision, reason, updated, action)
 }
 
-/// It may go on if the user at the client says so too.
-pub(crate) fn ask_user(action: ActionId) -> Response<Bytes> {
-    told("ask", "policy asks for your own yes, too".to_owned(), action)
+/// The arguments as they have to be, if they are not.
+fn updated(input: &RawValue, sets: &[(String, Value)]) -> Option<Json> {
+    let Ok(Json::Object(mut arguments)) = serde_json::from_str(input.get()) else {
+        return None;
+    };
+    let before = arguments.clone();
+    for (name, value) in sets {
+        let value = match value {
+            Value::Bool(value) => Json::from(*value),
+            Value::Long(value) => Json::from(*value),
+            Value::Text(value) => Json::from(value.as_str()),
+            // No annotation says these.
+            Value::Texts(_) | Value::Tags(_) => continue,
+        };
+        arguments.insert(name.clone(), value);
+    }
+    (arguments != before).then_some(Json::Object(arguments))
 }
 
 /// People are asked: the client ends, and asks again when it is resumed.
 pub(crate) fn defer(refusal: &Refusal) -> Response<Bytes> {
-    told("defer", message(refusal), refusal.action)
+    told("defer", message(refusal), None, refusal.action)
 }
 
-fn told(decision: &'static str, reason: String, action: ActionId) -> Response<Bytes> {
+fn told(
+    decision: &'static str,
+    reason: String,
+    updated_input: Option<Json>,
+    action: ActionId,
+) -> Response<Bytes> {
     let specific = Specific::PreToolUse {
         permission_decision: decision,
         permission_decision_reason: reason,
+        updated_input,
     };
     let output = Output { hook_specific_output: Some(specific), ..Output::default() };
     response(&output, action)
@@ -109,6 +149,7 @@ fn output(event: Option<&str>, refusal: &Refusal) -> Output {
             output.hook_specific_output = Some(Specific::PreToolUse {
                 permission_decision: "deny",
                 permission_decision_reason: message,
+                updated_input: None,
             });
         }
         Some("PermissionRequest") => {
@@ -162,10 +203,11 @@ fn response(output: &Output, action: ActionId) -> Response<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use provost_pipeline::{Refusal, RefusalCode};
-    use provost_types::{ActionId, ApprovalId};
+    use provost_pipeline::{AdmittedCall, Refusal, RefusalCode};
+    use provost_types::{ActionId, ApprovalId, Value};
+    use serde_json::value::RawValue;
 
-    use super::{approved, ask_user, defer, no_opinion, refuse};
+    use super::{allow, defer, no_opinion, refuse};
 
     fn refused(event: Option<&str>, code: RefusalCode) -> String {
         let action = ActionId::generate();
@@ -225,15 +267,35 @@ mod tests {
                 r#"{{"hookSpecificOutput":{{"hookEventName":"PreToolUse","permissionDecision":"{decision}","permissionDecisionReason":"{reason}"}}}}"#
             )
         };
-        for (response, want) in [
+        assert_eq!(
+            shown(defer(&refusal)),
+            told("defer", "Wait. [Provost: `provost audit show ACT`]")
+        );
+        let sandbox = || vec![("sandbox".to_owned(), Value::Bool(true))];
+        let with = |told: String, updated: &str| {
+            let told = told.strip_suffix("}}").unwrap_or_default();
+            format!(r#"{told},"updatedInput":{updated}}}}}"#)
+        };
+        let input = r#"{"command":"ls","sandbox":false}"#;
+        for (approval, asks_user, sets, want) in [
+            (None, false, vec![], "{}".to_owned()),
+            (Some(approval), true, vec![], told("allow", "approved by people, APR")),
+            (None, true, vec![], told("ask", "policy asks for your own yes, too")),
             (
-                defer(&refusal),
-                told("defer", "Wait. [Provost: `provost audit show ACT`]"),
+                None,
+                false,
+                sandbox(),
+                with(
+                    told("allow", "policy allows it with these arguments"),
+                    r#"{"command":"ls","sandbox":true}"#,
+                ),
             ),
-            (approved(action, approval), told("allow", "approved by people, APR")),
-            (ask_user(action), told("ask", "policy asks for your own yes, too")),
+            // They are as they have to be already.
+            (None, false, vec![("sandbox".to_owned(), Value::Bool(false))], "{}".to_owned()),
         ] {
-            assert_eq!(shown(response), want);
+            let call = AdmittedCall { action, approval, asks_user, sets };
+            let input = RawValue::from_string(input.to_owned()).unwrap();
+            assert_eq!(shown(allow(action, &call, &input)), want, "{call:?}");
         }
     }
 

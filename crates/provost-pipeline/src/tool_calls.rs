@@ -20,7 +20,7 @@ use std::{
 use provost_ledger::{Alert, Intent, Record, Witness};
 use provost_tools::{canonical_json, json_value};
 use provost_types::{
-    Action, ActionId, ApprovalId, Causes, Outcome, Plane, SessionId, Status, Verdict,
+    Action, ActionId, ApprovalId, Causes, Outcome, Plane, SessionId, Status, Value, Verdict,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -49,7 +49,7 @@ pub(crate) struct ToolCalls {
 }
 
 /// A tool call that may be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdmittedCall {
     /// The call's own action.
     pub action: ActionId,
@@ -57,6 +57,8 @@ pub struct AdmittedCall {
     pub approval: Option<ApprovalId>,
     /// Policy wants the user at the client to be asked as well, where there is one.
     pub asks_user: bool,
+    /// Arguments that policy wants the client to set before it makes the call.
+    pub sets: Vec<(String, Value)>,
 }
 
 /// Where something is seen: by whose action, and on which plane.
@@ -111,8 +113,14 @@ impl ToolCalls {
                 if !matches!(sight, Sight::Again { .. }) {
                     self.keep(place, action, (call, arguments));
                 }
-                let asks_user = self.policies.current().policies.asks_user(&intent.decision);
-                Ok(AdmittedCall { action, approval, asks_user })
+                let current = self.policies.current();
+                let (policies, decision) = (&current.policies, &intent.decision);
+                Ok(AdmittedCall {
+                    action,
+                    approval,
+                    asks_user: policies.asks_user(decision),
+                    sets: policies.sets(decision),
+                })
             }
             Err(reason) => {
                 count(reason.code.as_str(), &sight);

@@ -36,8 +36,8 @@ forbid (principal, action, resource) unless { context.approved };
 permit (principal == Provost::Agent::"a", action == Llm::Action::"list_models", resource);
 "#;
     assert_snapshot!(linted(text), @r##"
-    p.cedar:2:1: warning[unknown-annotation]: @Reason means nothing here; known annotations are @approvers, @ask, @expires, @id, @quorum, @reason
-    p.cedar:2:1: warning[unknown-annotation]: @advice means nothing here; known annotations are @approvers, @ask, @expires, @id, @quorum, @reason
+    p.cedar:2:1: warning[unknown-annotation]: @Reason means nothing here; known annotations are @approvers, @ask, @expires, @id, @quorum, @reason, @set
+    p.cedar:2:1: warning[unknown-annotation]: @advice means nothing here; known annotations are @approvers, @ask, @expires, @id, @quorum, @reason, @set
     p.cedar:4:1: warning[gate-on-permit]: @approvers means nothing on a permit: only a forbid can be a gate
     "##);
 }

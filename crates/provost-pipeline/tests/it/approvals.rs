@@ -7,6 +7,7 @@ use provost_pipeline::{Answer, AnswerError, Answerer, Extent, OpenedSession};
 use provost_store::{ApprovalFilter, ApprovalRow, ApprovalState};
 use provost_types::{ApprovalId, Role, RunState, Scope};
 use tempfile::{TempDir, tempdir};
+use tokio::task::JoinHandle;
 
 use crate::world::{World, agent};
 
@@ -83,6 +84,13 @@ impl World {
     }
 }
 
+/// Asks for `held hi` on a task of its own, and waits for people.
+#[expect(clippy::disallowed_methods, reason = "a client, which nothing waits for")]
+fn patient(world: &Arc<World>, session: &OpenedSession) -> JoinHandle<Vec<String>> {
+    let (world, credential) = (Arc::clone(world), session.credential.clone());
+    tokio::task::spawn(async move { world.ask_with(SOON, &credential, "held hi").await })
+}
+
 async fn soon<T, F: Future<Output = Option<T>>>(look: impl Fn() -> F) -> T {
     let look_again = async {
         loop {
@@ -105,10 +113,7 @@ async fn an_approved_action_goes_on_where_it_waited() {
     let dir = tempdir().unwrap();
     let world = Arc::new(world(&dir).await);
     let session = world.session().await;
-    let asking = {
-        let (world, credential) = (Arc::clone(&world), session.credential.clone());
-        tokio::task::spawn(async move { world.ask_with(SOON, &credential, "held hi").await })
-    };
+    let asking = patient(&world, &session);
     let row = world.waiting().await;
     assert_eq!((row.resource_id.as_str(), row.agent.clone()), ("held", agent()));
     let arguments = world.pipeline.approvals().arguments(&ada().by(), &row).await.unwrap();
@@ -188,11 +193,7 @@ async fn of_two_that_wait_for_the_same_one_goes_ahead() {
     let dir = tempdir().unwrap();
     let world = Arc::new(world(&dir).await);
     let session = world.session().await;
-    let ask = || {
-        let (world, credential) = (Arc::clone(&world), session.credential.clone());
-        tokio::task::spawn(async move { world.ask_with(SOON, &credential, "held hi").await })
-    };
-    let (one, two) = (ask(), ask());
+    let (one, two) = (patient(&world, &session), patient(&world, &session));
     let first = world.waiting().await;
     world.answer(&ada(), first.id, yes()).await;
     let second = world.waiting().await;
@@ -260,10 +261,7 @@ async fn a_kill_cancels_what_waits_and_what_was_approved() {
     world.told_at_once(&session, "held approved").await;
     let id = world.waiting().await.id;
     world.answer(&ada(), id, yes()).await;
-    let asking = {
-        let (world, credential) = (Arc::clone(&world), session.credential.clone());
-        tokio::task::spawn(async move { world.ask_with(SOON, &credential, "held hi").await })
-    };
+    let asking = patient(&world, &session);
     world.waiting().await;
     let (directory, scope) = (world.pipeline.directory(), Scope::Agent(agent()));
     let why = || "drill".to_owned();
