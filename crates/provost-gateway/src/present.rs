@@ -38,12 +38,15 @@ pub fn present(headers: &HeaderMap) -> Presented {
 /// Finds the one credential of a request where that may be an access token, too: in
 /// `Authorization` alone, for the resource at `path`. Pure.
 pub fn present_at(headers: &HeaderMap, path: &str) -> Presented {
-    match present(headers) {
-        Presented::Token(token) if headers.contains_key(AUTHORIZATION) => {
+    let presented = present(headers);
+    if let Presented::Token(token) = presented {
+        return if headers.contains_key(AUTHORIZATION) {
             Presented::TokenAt { token, path: path.to_owned() }
-        }
-        presented => presented,
+        } else {
+            Presented::Token(token)
+        };
     }
+    presented
 }
 
 /// The value without the word `Bearer`; a value of another scheme stays as it is.

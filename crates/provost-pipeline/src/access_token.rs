@@ -219,9 +219,9 @@ impl AccessTokens {
         }
         let claims =
             decode::<Claims>(token.expose_secret(), &key, &signature_alone(header.alg));
-        let claims = claims.map_err(|error| match error.kind() {
-            jsonwebtoken::errors::ErrorKind::Json(_) => TokenError::Claims,
-            _ => TokenError::Signature,
+        let claims = claims.map_err(|error| {
+            let is_form = matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_));
+            if is_form { TokenError::Claims } else { TokenError::Signature }
         })?;
         let verified = Arc::new(self.read(claims.claims)?);
         self.check(&verified, path)?;

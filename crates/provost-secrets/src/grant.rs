@@ -144,10 +144,8 @@ impl Vault {
 }
 
 fn absent(error: io::Error) -> GrantError {
-    match error.kind() {
-        io::ErrorKind::NotFound => GrantError::NoSuch,
-        _ => GrantError::Io(error),
-    }
+    let is_absent = error.kind() == io::ErrorKind::NotFound;
+    if is_absent { GrantError::NoSuch } else { GrantError::Io(error) }
 }
 
 #[cfg(test)]

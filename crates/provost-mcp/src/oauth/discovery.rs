@@ -20,8 +20,12 @@ const SERVER: &str = "/.well-known/oauth-authorization-server";
 /// Likewise. Source: OpenID Connect Discovery 1.0, §4.
 const OPENID: &str = "/.well-known/openid-configuration";
 
-/// Asked without a token, to be told where one is to be had.
-const PROBE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"provost","version":"0"}}}"#;
+/// Asked without a token, one after the other, to be told where one is to be had: some servers
+/// let anybody begin.
+const PROBES: [&str; 2] = [
+    r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"provost","version":"0"}}}"#,
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
+];
 
 /// Whom to ask for a token, and what for.
 #[derive(Clone, Debug)]
@@ -141,15 +145,26 @@ fn scopes(challenge: &Challenge) -> Vec<String> {
 
 /// What the server says to somebody without a token.
 async fn challenge(errands: &Errands, url: &Url) -> Result<Challenge, DiscoveryError> {
-    let mut probe = request(url, PROBE.into());
-    *probe.method_mut() = http::Method::POST;
-    let both = HeaderValue::from_static("application/json, text/event-stream");
-    probe.headers_mut().insert(ACCEPT, both);
-    probe.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let answer = ask(errands, url, probe).await?;
-    let is_challenge = answer.status() == StatusCode::UNAUTHORIZED;
-    let challenge = is_challenge.then(|| Challenge::of(answer.headers())).flatten();
-    Ok(challenge.unwrap_or_default())
+    for body in PROBES {
+        let mut probe = request(url, body.into());
+        *probe.method_mut() = http::Method::POST;
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        probe.headers_mut().insert(ACCEPT, both);
+        let json = HeaderValue::from_static("application/json");
+        probe.headers_mut().insert(CONTENT_TYPE, json);
+        let answer = match ask(errands, url, probe).await {
+            Ok(answer) => answer,
+            // It does answer: with a stream, or with all its tools.
+            Err(DiscoveryError::Unreached(_, ErrandError::Slow | ErrandError::Large)) => {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            return Ok(Challenge::of(answer.headers()).unwrap_or_default());
+        }
+    }
+    Ok(Challenge::default())
 }
 
 async fn resource(

@@ -90,6 +90,15 @@ enum Failure {
     ForNow,
 }
 
+/// Why a renewed grant is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unkept {
+    /// There is a newer login, or none any more.
+    Replaced,
+    /// The disk did not take it.
+    Yet,
+}
+
 impl Account {
     /// An access token for the action of `permit`, renewed if it ends soon.
     ///
@@ -232,23 +241,30 @@ impl Known {
             None => self.ask(grant, refresh).await?,
         };
         let renewed = grant.renewed(tokens.clone(), self.now());
+        let kept = self.keep(text, &renewed).await;
+        if let Err(Unkept::Yet) = kept {
+            renewing.unkept = Some((refresh.clone(), tokens));
+        }
+        kept.map(|()| renewed.token()).map_err(|_| Failure::ForNow)
+    }
+
+    /// Keeps a renewed grant. It is not used before it would survive a power cut, for the one
+    /// before it is used up.
+    async fn keep(&self, was: SecretString, renewed: &Grant) -> Result<(), Unkept> {
         let (vault, name) = (Arc::clone(&self.means.vault), self.name.clone());
-        let fresh = renewed.text().map_err(|_| Failure::ForNow)?;
-        let keep = move || vault.renew_grant(&name, &text, &fresh);
-        match tokio::task::spawn_blocking(keep).await {
+        let fresh = renewed.text().map_err(|_| Unkept::Yet)?;
+        let keep = move || vault.renew_grant(&name, &was, &fresh);
+        let kept = tokio::task::spawn_blocking(keep).await;
+        let server = &self.name;
+        match kept {
             Ok(Ok(())) => {
                 tracing::info!(%server, "login renewed");
-                Ok(renewed.token())
+                Ok(())
             }
-            Ok(Err(GrantError::Replaced | GrantError::NoSuch)) => {
-                tracing::info!(%server, "renewal dropped, for there is another login");
-                Err(Failure::ForNow)
-            }
+            Ok(Err(GrantError::Replaced | GrantError::NoSuch)) => Err(Unkept::Replaced),
             kept => {
-                // Not used before it would survive a power cut: the old one is used up.
                 tracing::error!(%server, ?kept, "renewed login not kept; trying again");
-                renewing.unkept = Some((refresh.clone(), tokens));
-                Err(Failure::ForNow)
+                Err(Unkept::Yet)
             }
         }
     }

@@ -118,9 +118,10 @@ fn claims(changed: Value) -> Value {
     let mut claims = json!({"iss": "https://as.example", "aud": RESOURCE, "sub": "ada",
         "client_id": "c", "iat": NOW, "exp": NOW + 300, "jti": "j1"});
     for (name, value) in changed.as_object().unwrap() {
-        match value {
-            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
-            value => claims[name] = value.clone(),
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
         }
     }
     claims

@@ -81,23 +81,19 @@ impl Directory {
 
     fn not_opened(&self, verified: &Verified, error: DirectoryError) -> Reason {
         let agent = &verified.agent;
-        match error {
-            DirectoryError::Stopped { sentence } => {
-                Reason::new(self.why_stopped(agent), sentence)
-            }
-            DirectoryError::NoSuch { .. } | DirectoryError::Over { .. } => {
-                tracing::warn!(%agent, "an access token names an agent that is not there");
-                refused(TokenError::Nobody)
-            }
-            error => {
-                let error = provost_types::Causes(&error);
-                tracing::error!(%agent, %error, "no session opened for an access token");
-                Reason::new(
-                    RefusalCode::Unavailable,
-                    "the session of this access token cannot be opened now; try again later",
-                )
-            }
+        if let DirectoryError::Stopped { sentence } = error {
+            return Reason::new(self.why_stopped(agent), sentence);
         }
+        if matches!(error, DirectoryError::NoSuch { .. } | DirectoryError::Over { .. }) {
+            tracing::warn!(%agent, "an access token names an agent that is not there");
+            return refused(TokenError::Nobody);
+        }
+        let error = provost_types::Causes(&error);
+        tracing::error!(%agent, %error, "no session opened for an access token");
+        Reason::new(
+            RefusalCode::Unavailable,
+            "the session of this access token cannot be opened now; try again later",
+        )
     }
 
     /// Which run state keeps an agent from opening sessions.
@@ -139,9 +135,10 @@ impl Directory {
 }
 
 fn refused(error: TokenError) -> Reason {
-    let code = match error {
-        TokenError::NoKeys => RefusalCode::Unavailable,
-        _ => RefusalCode::Unauthenticated,
+    let code = if error == TokenError::NoKeys {
+        RefusalCode::Unavailable
+    } else {
+        RefusalCode::Unauthenticated
     };
     Reason::new(code, error.to_string())
 }

@@ -125,10 +125,8 @@ impl provost_admin::Logins for ApiLogins {
 
 /// The person who logs in administers the server, so they are told all that is known.
 fn failed(server: &GrantName, error: &LoginError) -> LoginFailed {
-    let kind = match error {
-        LoginError::NoSuchServer => LoginFailure::NoSuchServer,
-        _ => LoginFailure::Refused,
-    };
+    let is_unknown = matches!(error, LoginError::NoSuchServer);
+    let kind = if is_unknown { LoginFailure::NoSuchServer } else { LoginFailure::Refused };
     let sentence = Causes(error).to_string();
     tracing::warn!(%server, %sentence, "login failed");
     LoginFailed { kind, sentence }
