@@ -207,14 +207,10 @@ fn gate_line(gate: &ApprovalGate) -> String {
 
 /// Takes a text out of the fields.
 fn text(fields: &mut Map<String, Value>, name: &str) -> Option<String> {
-    match fields.get(name)? {
-        Value::String(text) => {
-            let text = text.clone();
-            fields.retain(|field, _| field != name);
-            Some(text)
-        }
-        _ => None,
-    }
+    let text = fields.get(name)?.as_str()?.to_owned();
+    // Not `remove`, which may change the order of the others.
+    fields.retain(|field, _| field != name);
+    Some(text)
 }
 
 #[cfg(test)]

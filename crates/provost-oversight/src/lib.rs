@@ -9,4 +9,4 @@ mod diff;
 mod quote;
 
 pub use card::{Size, card};
-pub use quote::visible;
+pub use quote::{is_visible, visible};

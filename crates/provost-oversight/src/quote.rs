@@ -25,7 +25,9 @@ pub fn visible(text: &str) -> String {
     seen
 }
 
-pub(crate) fn is_visible(one: char) -> bool {
+/// Whether a character can be seen, and told apart from nothing and from a space.
+#[must_use]
+pub fn is_visible(one: char) -> bool {
     match one {
         ' '..='~' => true,
         // Letters that are blank: the Hangul fillers and the empty Braille cell.
@@ -72,6 +74,7 @@ mod tests {
             ("a\u{a0}b\u{3000}", r"a\u{a0}b\u{3000}"),     // not the space it looks like
             ("\u{e0068}\u{e0069}", r"\u{e0068}\u{e0069}"), // tags: "hi" that models can read
             ("x\u{fe0f}\u{e0100}", r"x\u{fe0f}\u{e0100}"), // variation selectors
+            ("e\u{301}", r"e\u{301}"),
             ("\u{ad}\u{feff}\u{115f}\u{3164}", r"\u{ad}\u{feff}\u{115f}\u{3164}"),
         ] {
             assert_eq!(visible(text), want, "text = {text:?}");

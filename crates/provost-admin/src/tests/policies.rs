@@ -14,6 +14,9 @@ async fn the_set_in_force_and_the_one_that_was_refused() {
       "count": 10,
       "files": [
         {
+          "name": "approvers.toml"
+        },
+        {
           "name": "base.cedar"
         },
         {
@@ -31,6 +34,9 @@ async fn the_set_in_force_and_the_one_that_was_refused() {
           "version": "sha256:*",
           "count": 10,
           "files": [
+            {
+              "name": "approvers.toml"
+            },
             {
               "name": "base.cedar"
             },

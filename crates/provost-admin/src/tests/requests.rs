@@ -23,7 +23,7 @@ async fn malformed_requests_say_what_is_wrong() {
     assert_snapshot!(says("GET", "/v1/sessions?limit=0", "").await, @r#"400 {"code":"invalid","message":"limit: use 1 to 1,000"}"#);
     assert_snapshot!(says("GET", "/v1/sessions?agnt=x", "").await, @r#"400 {"code":"malformed","message":"Failed to deserialize query string: agnt: unknown field `agnt`, expected one of `agent`, `project`, `before`, `limit`"}"#);
     assert_snapshot!(says("GET", "/v1/events?kind=none", "").await, @r##"
-    400 {"code":"invalid","message":"kind: use intent, outcome, refusal, admin, session, server, witness or alert"}
+    400 {"code":"invalid","message":"kind: use intent, outcome, refusal, admin, session, server, witness, alert or approval"}
     "##);
     assert_snapshot!(says("GET", "/v1/events?since=14:00", "").await, @r#"400 {"code":"invalid","message":"since: use an RFC 3339 time from 1970 on, such as 2026-11-25T14:00:00Z"}"#);
     assert_snapshot!(says("GET", "/v1/events?since=2026-11-25T14:00:00Z&until=2026-11-25T15:00:00%2b01:00", "").await, @r#"400 {"code":"invalid","message":"until: use a time after that of `since`"}"#);

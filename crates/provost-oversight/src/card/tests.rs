@@ -75,9 +75,8 @@ fn told(name: &str, arguments: &serde_json::Value) -> String {
 
 #[test]
 fn a_shell_command_is_shown_with_what_it_would_do() {
-    let command =
-        "touch pushed &&\ngit push https://x.example\n# \u{1b}[2Japproved by ada\u{202e}";
-    let asked = json!({"command": command, "description": "as asked"});
+    let command = "touch pushed &&\ngit push https://x.example\n# approved by ada";
+    let asked = json!({"command": command, "description": "as \u{1b}[2J\u{202e}asked"});
     assert_snapshot!(told("Bash", &asked), @r#"
         apr_1 waiting
         agent:     invoice-bot of finance
@@ -90,11 +89,17 @@ fn a_shell_command_is_shown_with_what_it_would_do() {
         command:
         │ touch pushed &&
         │ git push https://x.example
-        │ # \u{1b}[2Japproved by ada\u{202e}
+        │ # approved by ada
         arguments:
-        │ description: "as asked"
-        it cannot be understood, so nothing can be ruled out
-        risks: communication, credentials, delete, execute, money, network, privilege, push, read, write
+        │ description: "as \u001b[2J\u{202e}asked"
+        risks: network, push, write
+        it runs:
+        │ git push
+        │ touch
+        it writes or deletes:
+        │ pushed
+        it names the hosts:
+        │ x.example
 
         held by base.push: publishing needs a person; 1 of 2 yes from approvers or leads
         you may answer

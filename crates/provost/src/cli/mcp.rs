@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use provost_api::{AcceptMcpTool, List, McpTool, McpToolDefinitions, McpToolQuery};
 use provost_mcp::ServerName;
+use provost_oversight::{is_visible, visible};
 use provost_types::Digest;
 use serde_json::Value;
 use similar::TextDiff;
@@ -243,30 +244,6 @@ fn as_it_is(text: &str) -> String {
     text.lines().map(|line| format!("{}\n", visible(line))).collect()
 }
 
-/// The text with everything written out that could not be seen, or not be told apart from
-/// nothing: controls, zero-width and reordering characters, tags, variation selectors.
-fn visible(text: &str) -> String {
-    let mut seen = String::with_capacity(text.len());
-    for one in text.chars() {
-        if is_visible(one) {
-            seen.push(one);
-        } else {
-            seen.extend(one.escape_unicode());
-        }
-    }
-    seen
-}
-
-fn is_visible(one: char) -> bool {
-    match one {
-        ' '..='~' => true,
-        // Letters that are blank: the Hangul fillers and the empty Braille cell.
-        '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}' => false,
-        // The standard library knows what prints; it shows quotes and `\` escaped as well.
-        _ => one.escape_debug().len() == 1,
-    }
-}
-
 /// A command about a tool, fit to be pasted into a shell.
 fn command(verb: &str, server: &str, tool: &str, options: &str) -> String {
     let end = if server.starts_with('-') || tool.starts_with('-') { "-- " } else { "" };
@@ -295,7 +272,7 @@ mod tests {
     use insta::assert_snapshot;
     use provost_api::{McpTool, McpToolDefinitions};
 
-    use super::{command, compared, listed, visible};
+    use super::{command, compared, listed};
 
     fn tool(name: &str) -> McpTool {
         McpTool {
@@ -324,24 +301,6 @@ mod tests {
             tool: held("push"),
             accepted: accepted.to_owned(),
             waiting: Some(waiting.to_owned()),
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_seen_is_written_out() {
-        for (text, want) in [
-            (r#"plain "quoted" \ text"#, r#"plain "quoted" \ text"#),
-            ("naïve € 日本語 🦀", "naïve € 日本語 🦀"),
-            ("\u{1b}[2J\r\n\t", r"\u{1b}[2J\u{d}\u{a}\u{9}"),
-            ("a\u{202e}b", r"a\u{202e}b"), // reverses the line
-            ("a\u{200b}b\u{2060}", r"a\u{200b}b\u{2060}"), // zero width
-            ("a\u{a0}b\u{3000}", r"a\u{a0}b\u{3000}"), // not the space it looks like
-            ("\u{e0068}\u{e0069}", r"\u{e0068}\u{e0069}"), // tags: "hi" that models can read
-            ("x\u{fe0f}\u{e0100}", r"x\u{fe0f}\u{e0100}"), // variation selectors
-            ("e\u{301}", r"e\u{301}"),
-            ("\u{ad}\u{feff}\u{115f}\u{3164}", r"\u{ad}\u{feff}\u{115f}\u{3164}"),
-        ] {
-            assert_eq!(visible(text), want, "text = {text:?}");
         }
     }
 

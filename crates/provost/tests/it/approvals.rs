@@ -1,11 +1,14 @@
 //! Held tool calls, from stock Claude Code to the person who answers, and over a crash.
 
-use std::{collections::BTreeSet, path::Path, process::Stdio};
+use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
 
 use http::StatusCode;
 use provost_scripted::{Block, Message, Play, Script, Step};
 use serde_json::{Value, json};
-use tokio::process::Child;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Child,
+};
 
 use crate::{
     claude_code::{claude, ended, result},
@@ -13,6 +16,9 @@ use crate::{
     raw::{ask, open, streamed},
     world::{MODEL, World, eventually, told},
 };
+
+/// Longest wait for something that has to happen. Never an assertion about speed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A model that wants to push whatever its name ends with, and says how that went.
 fn wants_to_push() -> Script {
@@ -164,6 +170,65 @@ async fn a_run_that_nobody_answered_names_the_approval_and_the_next_one_goes_ahe
     assert!(world.has_pushed());
     let words = run(MODEL).await;
     assert!(words.contains("apr_") && !words.contains(&id), "it works once: {words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_prints_each_that_comes() {
+    let world = World::start(wants_to_push()).await;
+    let (_, token) = world.session().await;
+    let bearer = format!("Bearer {token}");
+    let mut watch = world.command(&["approvals", "watch", "--output", "json"]);
+    let mut watch = watch.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut streams = Vec::new();
+    for number in 1..=2 {
+        let body = streamed(&format!("{MODEL}+branch-{number}")).to_string();
+        let headers = [("authorization", bearer.as_str())];
+        streams.push(open(world.server().gateway, &headers, body.as_bytes()).await);
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it is told");
+        let told: Value = serde_json::from_str(&line.unwrap().unwrap()).unwrap();
+        assert_eq!((&told["state"], &told["resource_id"]), (&json!("waiting"), &json!("Bash")));
+        assert_eq!(world.waiting().await[0], told["id"], "the one that came");
+    }
+    watch.kill().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pattern_lets_others_like_it_through_until_it_is_revoked() {
+    let mut world = World::install(wants_to_push()).await;
+    world.set("PROVOST_APPROVALS_WAIT_S", "0");
+    world.serve().await;
+    let (_, token) = world.session().await;
+    let is_let_through = async |what: &str| {
+        let body = streamed(&format!("{MODEL}+{what}"));
+        let answer = ask(world.server().gateway, &token, &body).await;
+        let answer = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_ne!(
+            answer.contains("\"type\":\"tool_use\""),
+            answer.contains("apr_"),
+            "{answer}"
+        );
+        !answer.contains("apr_")
+    };
+    assert!(!is_let_through("branch-1").await);
+    let id = world.held().await;
+    let misfit = ["approvals", "approve", &id, "--pattern", "command=git *", "--for", "1h"];
+    let misfit = world.run(&misfit).await;
+    assert!(told(&misfit).contains("does not fit its pattern"), "{}", told(&misfit));
+    let pattern = "command=touch pushed; git push branch-* || true";
+    world.done(&["approvals", "approve", &id, "--pattern", pattern, "--for", "1h"]).await;
+    for (what, want) in [
+        ("branch-1", true),
+        ("branch-2", true),
+        ("branch-2", true),
+        ("main", false),
+        ("branch-1;id", false),
+    ] {
+        assert_eq!(is_let_through(what).await, want, "{what}");
+    }
+    let said = world.done(&["approvals", "revoke", &id, "--comment", "enough"]).await;
+    assert!(said.contains("revoked by local/") && said.contains(": enough"), "{said}");
+    assert!(!is_let_through("branch-1").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
