@@ -190,7 +190,10 @@ fn answered(asked: &Asked) -> Result<Answer, Failure> {
 }
 
 async fn ask(asked: &Asked) -> Result<Answer, Failure> {
-    let most = asked.deadline.saturating_add(asked.wait);
+    let most = match asked.is_unattended {
+        true => asked.deadline,
+        false => asked.deadline.saturating_add(asked.wait),
+    };
     let deadline = Instant::now().checked_add(most);
     let deadline = deadline.ok_or(Failure { event: None, error: HookError::Broken })?;
     let unread = |_| Failure { event: None, error: HookError::Input };

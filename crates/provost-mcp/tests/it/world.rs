@@ -95,6 +95,7 @@ impl World {
             policies: Arc::new(PolicyDirectory::open(&policies, Timestamp(0)).unwrap()),
             clock: Arc::new(SystemClock),
             limits: Limits { in_flight_max: 16 },
+            approvals: provost_pipeline::ApprovalTimes::default(),
             purpose: Purpose::Serve,
         };
         let pipeline = Pipeline::start(parts, &tasks, &stop).await.unwrap();

@@ -85,8 +85,7 @@ pub struct AnswerRow {
 }
 
 /// How far a yes reaches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
     /// To one action.
     #[default]
@@ -95,8 +94,10 @@ pub enum Reach {
     Session,
     /// To every action with arguments that fit, until it expires.
     Pattern {
-        /// Globs by argument's name; every other argument has to be as it was.
+        /// Globs by argument's name.
         arguments: BTreeMap<String, String>,
+        /// Keyed digest of every other argument: they have to be as they were.
+        rest: Digest,
     },
 }
 
@@ -214,7 +215,7 @@ impl Store {
         .bind(columns::text(&row.resource_id))
         .bind(json(&gates))
         .bind(json(&answers))
-        .bind(json(&row.reach))
+        .bind(json(&ReachForm::from(&row.reach)))
         .bind(row.state.as_str())
         .bind(columns::text(&row.note))
         .bind(columns::time(row.requested_at))
@@ -264,6 +265,26 @@ impl Store {
         select.text("id <", filter.before);
         let statement = select.into_statement("ORDER BY id DESC", limit);
         read_all("approval", &self.read("list approvals", statement).await?, approval)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReachForm {
+    Once,
+    Session,
+    Pattern { arguments: BTreeMap<String, String>, rest: String },
+}
+
+impl From<&Reach> for ReachForm {
+    fn from(reach: &Reach) -> Self {
+        match reach {
+            Reach::Once => Self::Once,
+            Reach::Session => Self::Session,
+            Reach::Pattern { arguments, rest } => {
+                Self::Pattern { arguments: arguments.clone(), rest: rest.to_string() }
+            }
+        }
     }
 }
 
@@ -343,13 +364,24 @@ fn approval(row: Columns<'_>) -> Result<ApprovalRow, StoreError> {
         resource_id: row.text("resource_id")?.to_owned(),
         gates: gates.collect::<Result<_, StoreError>>()?,
         answers: answers.collect(),
-        reach: read_json(row, "reach")?,
+        reach: reach(row)?,
         state: row.parsed("state")?,
         note: row.text("note")?.to_owned(),
         requested_at: row.time("requested_at")?,
         expires_at: row.time("expires_at")?,
         closed_at: row.maybe_time("closed_at")?,
         used_by: row.maybe_parsed("used_by")?,
+    })
+}
+
+fn reach(row: Columns<'_>) -> Result<Reach, StoreError> {
+    Ok(match read_json(row, "reach")? {
+        ReachForm::Once => Reach::Once,
+        ReachForm::Session => Reach::Session,
+        ReachForm::Pattern { arguments, rest } => {
+            let rest = rest.parse().map_err(|_| row.unreadable("reach"))?;
+            Reach::Pattern { arguments, rest }
+        }
     })
 }
 

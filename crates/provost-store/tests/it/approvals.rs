@@ -56,6 +56,7 @@ fn approval(session: &SessionRow) -> ApprovalRow {
         }],
         reach: Reach::Pattern {
             arguments: BTreeMap::from([("a".to_owned(), "b*".to_owned())]),
+            rest: Digest([3; 32]),
         },
         state: ApprovalState::Waiting,
         note: String::new(),

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::{
     load::{self, Seen, Target},
     stand::Stand,
+    upstream,
 };
 
 /// How often all of it is measured. The best counts: the others measure the neighbours.
@@ -14,6 +15,12 @@ const ROUNDS: usize = 3;
 
 /// Size of a large request's body, such as an agent's in mid-conversation. Unit: bytes.
 const LARGE: usize = 64 << 10;
+
+/// A model request that is answered with a call; see [`upstream`].
+const CALL: &str = r#"{"model":"claude-sonnet-5+call","max_tokens":1024,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+
+/// A post as Claude Code makes it.
+const HOOK: &str = r#"{"session_id":"0b0","cwd":"/work","hook_event_name":"PreToolUse","tool_name":"Bash","tool_input":{"command":"git status && ls -l src | head"},"tool_use_id":"toolu_bench"}"#;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +31,12 @@ pub(crate) enum Kind {
     Sse,
     /// A long request, a JSON answer.
     Large,
+    /// A short request, a stream that is a call of `Bash`, held until decided.
+    Call,
+    /// A hook's post before a tool call. Directly: the same bytes to the scripted server.
+    Hook,
+    /// A `tools/call` of an MCP server over HTTP.
+    Mcp,
 }
 
 /// One row.
@@ -37,20 +50,24 @@ pub(crate) struct Cell {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Json, Self::Sse, Self::Large];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Json, Self::Sse, Self::Large, Self::Call, Self::Hook, Self::Mcp];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Sse => "sse",
             Self::Large => "large",
+            Self::Call => "call",
+            Self::Hook => "hook",
+            Self::Mcp => "mcp",
         }
     }
 
     pub(crate) fn connections(self) -> &'static [usize] {
         match self {
             Self::Json | Self::Sse => &[1, 32, 64, 1000],
-            Self::Large => &[1, 32],
+            Self::Large | Self::Call | Self::Hook | Self::Mcp => &[1, 32],
         }
     }
 
@@ -59,25 +76,43 @@ impl Kind {
             Self::Json => "JSON",
             Self::Sse => "SSE, 50 events",
             Self::Large => "JSON, 64 KiB asked",
+            Self::Call => "SSE with a tool call held",
+            Self::Hook => "hook, PreToolUse",
+            Self::Mcp => "MCP, tools/call",
         }
     }
 
     fn target(self, address: SocketAddr, credential: &str) -> Target {
+        let to = |path: &str, body: &str| Target {
+            address,
+            request: request((address, path), credential, body),
+        };
+        match self {
+            Self::Json | Self::Sse | Self::Large => {}
+            Self::Call => return to("/v1/messages", CALL),
+            Self::Hook => return to("/hook", HOOK),
+            Self::Mcp => return to("/mcp/bench", upstream::MCP_CALL),
+        }
         let stream = if self == Self::Sse { r#""stream":true,"# } else { "" };
         let said = "word ".repeat(if self == Self::Large { LARGE / 5 } else { 20 });
         let body = format!(
             r#"{{"model":"claude-sonnet-5","max_tokens":1024,{stream}"messages":[{{"role":"user","content":"{said}"}}]}}"#
         );
-        Target { address, request: request(address, credential, &body) }
+        to("/v1/messages", &body)
     }
 }
 
-/// A Messages request as a client writes it.
-pub(crate) fn request(address: SocketAddr, credential: &str, body: &str) -> Arc<[u8]> {
+/// A request as a client writes it.
+pub(crate) fn request(
+    (address, path): (SocketAddr, &str),
+    credential: &str,
+    body: &str,
+) -> Arc<[u8]> {
     let head = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {credential}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {credential}\r\n\
          anthropic-version: 2023-06-01\r\ncontent-type: application/json\r\n\
-         accept: application/json\r\nuser-agent: bench\r\ncontent-length: {}\r\n\r\n",
+         mcp-protocol-version: 2025-06-18\r\n\
+         accept: application/json, text/event-stream\r\nuser-agent: bench\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body.as_bytes()].concat().into()

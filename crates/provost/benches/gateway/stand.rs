@@ -21,6 +21,9 @@ use crate::{process::Process, upstream};
 
 const AGENT: &str = "bench";
 
+/// What lets the agent use the MCP server.
+const MCP_POLICY: &str = r#"@id("mcp") permit (principal in Provost::Project::"benches", action in Mcp::Action::"all", resource);"#;
+
 /// How often the server is looked for, and how long.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS_MAX: usize = 400;
@@ -62,6 +65,10 @@ impl Stand {
         done(&mut provost(&["init"]), "")?;
         done(&mut provost(&["secret", "set", "anthropic"]), "sk-ant-api03-the-real-one")?;
         done(&mut provost(&["agent", "create", AGENT, "--project", "benches"]), "")?;
+        fs::write(data.join("policies/mcp.cedar"), MCP_POLICY)?;
+        let server = format!("\n[mcp.servers.bench]\nurl = \"http://{model}/mcp/bench\"\n");
+        let mut config = File::options().append(true).create(true).open(data.join("provost.toml"))?;
+        config.write_all(server.as_bytes())?;
         let log = File::create(folder.path().join("log"))?;
         let serve = provost(&["serve"]).stdout(Stdio::null()).stderr(log).spawn()?;
         let server = Process(serve);

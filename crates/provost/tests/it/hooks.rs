@@ -43,13 +43,21 @@ fn hooked(world: &World, program: &Path, token: &str, model: String) -> Command 
 }
 
 /// The same without settings.
-fn bare(world: &World, program: &Path, token: &str, model: String) -> Command {
+pub(crate) fn bare(world: &World, program: &Path, token: &str, model: String) -> Command {
+    let mut command = silent(world, program, token, model);
+    command.arg("Push it.");
+    command
+}
+
+/// The same without anything to say.
+pub(crate) fn silent(world: &World, program: &Path, token: &str, model: String) -> Command {
     let home = world.folder().join("home");
     std::fs::create_dir_all(&home).unwrap();
     let mut command = Command::new(program);
     command
-        .args(["-p", "Push it.", "--model", MODEL, "--output-format", "json"])
-        .args(["--allowedTools", "Bash"])
+        .args(["-p", "--model", MODEL, "--output-format", "json"])
+        // No list: it would take what comes behind it.
+        .arg("--allowedTools=Bash")
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", &home)
@@ -78,7 +86,7 @@ async fn calls(world: &World, kind: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn hooks_alone_deny_a_call_the_model_reads_why_and_the_run_goes_on() {
     let Some(program) = client::claude() else { return };
-    let mut world = World::start(wants_to_push()).await;
+    let mut world = World::start_without_pushes(wants_to_push()).await;
     let (_, token) = world.session().await;
     let output = ended(hooked(&world, &program, &token, world.upstream.base_url())).await;
     assert!(output.status.success(), "{}", told(&output));
@@ -86,7 +94,7 @@ async fn hooks_alone_deny_a_call_the_model_reads_why_and_the_run_goes_on() {
     assert!(!world.folder().join("home/pushed").exists(), "nothing of the call was made");
     let model_reads = world.upstream.requests().iter().any(|seen| {
         let body = String::from_utf8_lossy(&seen.body).into_owned();
-        body.contains("publishing needs a person") && body.contains("toolu_push")
+        body.contains("nobody pushes from here") && body.contains("toolu_push")
     });
     assert!(model_reads);
 
@@ -94,7 +102,7 @@ async fn hooks_alone_deny_a_call_the_model_reads_why_and_the_run_goes_on() {
     assert_eq!(refused.len(), 1, "{refused:?}");
     let intent = &refused[0]["record"]["refusal"]["intent"];
     assert_eq!(intent["correlation"]["tool_use"], "toolu_push");
-    assert_eq!(intent["decision"]["policies"], json!(["base.push"]));
+    assert_eq!(intent["decision"]["policies"], json!(["base.push", "no-push"]));
     let (intents, outcomes) = world.concluded().await;
     let made: Vec<_> =
         intents.iter().filter(|event| event["record"]["intent"]["plane"] == "tool").collect();
@@ -123,7 +131,7 @@ async fn hooks_alone_deny_a_call_the_model_reads_why_and_the_run_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_session_is_stopped_by_its_hooks() {
     let Some(program) = client::claude() else { return };
-    let world = World::start(wants_to_push()).await;
+    let world = World::start_without_pushes(wants_to_push()).await;
     let (id, token) = world.session().await;
     world.done(&["session", "kill", &id, "--reason", "it went astray"]).await;
     let output = ended(hooked(&world, &program, &token, world.upstream.base_url())).await;
@@ -134,7 +142,7 @@ async fn a_killed_session_is_stopped_by_its_hooks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_and_a_hook_see_one_call() {
     let Some(program) = client::claude() else { return };
-    let world = World::start(wants_to_push()).await;
+    let world = World::start_without_pushes(wants_to_push()).await;
     let (_, token) = world.session().await;
     let gateway = format!("http://{}", world.server().gateway);
     let output = ended(hooked(&world, &program, &token, gateway)).await;
@@ -159,7 +167,7 @@ async fn the_stream_and_a_hook_see_one_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn installed_hooks_work_under_provost_run_and_fail_closed_without_it() {
     let Some(program) = client::claude() else { return };
-    let mut world = World::start(wants_to_push()).await;
+    let mut world = World::start_without_pushes(wants_to_push()).await;
     let file = world.folder().join("installed.json");
     let file = file.to_str().unwrap();
     world.done(&["claude", "install", "--settings", file, "--yes"]).await;

@@ -31,6 +31,8 @@ mod history;
 #[cfg(test)]
 mod hook_command;
 #[cfg(test)]
+mod hook_holds;
+#[cfg(test)]
 mod hooks;
 #[cfg(test)]
 mod job_control;

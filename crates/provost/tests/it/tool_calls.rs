@@ -48,7 +48,7 @@ pub(crate) fn wants_to_push() -> Script {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denied_call_is_not_made_the_model_reads_why_and_the_run_goes_on() {
     let Some(program) = client::claude() else { return };
-    let mut world = World::start(wants_to_push()).await;
+    let mut world = World::start_without_pushes(wants_to_push()).await;
     let output = ended(claude(&world, &program, MODEL)).await;
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(result(&output)["result"], "All is done that I may do.", "{}", told(&output));
@@ -57,7 +57,7 @@ async fn a_denied_call_is_not_made_the_model_reads_why_and_the_run_goes_on() {
     // The model was told in the words of the policy.
     let told_so = world.upstream.requests().iter().any(|seen| {
         let body = String::from_utf8_lossy(&seen.body).into_owned();
-        body.contains("publishing needs a person") && body.contains("toolu_push")
+        body.contains("nobody pushes from here") && body.contains("toolu_push")
     });
     assert!(told_so);
 
@@ -65,7 +65,7 @@ async fn a_denied_call_is_not_made_the_model_reads_why_and_the_run_goes_on() {
     let refused = &refusals[0]["record"]["refusal"];
     assert_eq!((refusals.len(), &refused["code"]), (1, &json!("denied")), "{refusals:?}");
     assert_eq!(refused["intent"]["correlation"]["tool_use"], "toolu_push");
-    assert_eq!(refused["intent"]["decision"]["policies"], json!(["base.push"]));
+    assert_eq!(refused["intent"]["decision"]["policies"], json!(["base.push", "no-push"]));
     assert_eq!(refused["intent"]["context"]["commands"], json!(["git push", "touch"]));
     let (intents, outcomes) = world.concluded().await;
     let call = |event: &&Value| event["record"]["intent"]["plane"] == "tool";

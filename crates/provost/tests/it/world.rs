@@ -24,6 +24,12 @@ pub(crate) const REAL_KEY: &str = "sk-ant-api03-the-real-one";
 /// Longest wait for something that has to happen. Never an assertion about speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+pub(crate) const NO_PUSH: &str = r#"
+@id("no-push") @reason("nobody pushes from here")
+forbid (principal, action == Tool::Action::"call", resource)
+when { context.risks.contains("push") };
+"#;
+
 /// An installation, its upstream and, while it runs, its server.
 pub(crate) struct World {
     pub(crate) upstream: Scripted,
@@ -46,6 +52,20 @@ impl World {
         let mut world = Self::install(script).await;
         world.serve().await;
         world
+    }
+
+    /// A server whose agents may not push, whoever says yes: no gate, so nothing waits.
+    pub(crate) async fn start_without_pushes(script: Script) -> Self {
+        let mut world = Self::install(script).await;
+        world.policy("no-push", NO_PUSH);
+        world.serve().await;
+        world
+    }
+
+    /// Writes a policy file; a server takes it up when it starts, or within a second.
+    pub(crate) fn policy(&self, name: &str, text: &str) {
+        let path = self.data().join(format!("policies/{name}.cedar"));
+        std::fs::write(path, text).unwrap();
     }
 
     /// An installation with one agent, whose server does not run yet.
