@@ -1,3 +1,5 @@
+//! What the card says, and that an agent can say nothing in its name.
+
 use std::collections::BTreeSet;
 
 use insta::assert_snapshot;

@@ -65,6 +65,14 @@ fn faults_name_their_place_and_what_may_have_been_meant() {
             "provost.toml:2: `llm.upstream` has to be an http or https URL without a user or password in it",
         ),
         (
+            "[approvals]\nwait_s = 3601",
+            "provost.toml:2: `approvals.wait_s` has to be a whole number from 0 to 3600",
+        ),
+        (
+            "[approvals]\nexpires_s = 0",
+            "provost.toml:2: `approvals.expires_s` has to be a whole number from 1 to 2592000",
+        ),
+        (
             "[store]\njournal = \"tape\"",
             "provost.toml:2: `store.journal` has to be one of file, sql",
         ),
