@@ -1,7 +1,7 @@
 //! The card of a held action: what it would do, who may answer, what happens otherwise. Pure.
 
 use provost_api::{ApprovalCard, ApprovalExtent, ApprovalGate, ApprovalVerdict};
-use provost_tools::{Effects, Risk, effects, json_value};
+use provost_tools::{Effects, Risk, effects, json_value_once};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -114,10 +114,12 @@ impl Page {
 
     /// The arguments, in the form in which they are judged best.
     fn arguments(&mut self, name: &str, arguments: &str) {
-        let mut fields = match json_value(arguments.as_bytes()) {
+        let mut fields = match json_value_once(arguments.as_bytes()) {
             Ok(Value::Object(fields)) => fields,
             Ok(other) => return self.quote("arguments:", format!("{other:#}").lines()),
-            Err(_no_json) => return self.quote("arguments:", arguments.split('\n')),
+            Err(_no_json_or_two_readings) => {
+                return self.quote("arguments:", arguments.split('\n'));
+            }
         };
         match name {
             "Bash" => {

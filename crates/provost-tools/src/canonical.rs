@@ -8,6 +8,8 @@ use serde::{
 };
 use serde_json::Value;
 
+use crate::json::once;
+
 /// Reads JSON as it stands. [`Value`] alone takes an object whose first key is
 /// `$serde_json::private::RawValue` for the JSON in the text behind it.
 ///
@@ -16,6 +18,17 @@ use serde_json::Value;
 /// It is no JSON.
 pub fn json_value(json: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice(json).map(|Plain(value)| value)
+}
+
+/// The same, for what people or policy say yes to: two readers of an object that says a key
+/// twice may keep different values.
+///
+/// # Errors
+///
+/// It is no JSON, or says a key twice.
+pub fn json_value_once(json: &[u8]) -> Result<Value, serde_json::Error> {
+    once(json)?;
+    json_value(json)
 }
 
 /// JSON with sorted keys and no white space.
@@ -85,7 +98,21 @@ impl<'de> Visitor<'de> for PlainReader {
 
 #[cfg(test)]
 mod tests {
-    use super::{canonical_json, json_value};
+    use super::{canonical_json, json_value, json_value_once};
+
+    #[test]
+    fn a_key_that_is_said_twice_has_two_readings() {
+        for (json, want) in [
+            (r#"{"a":1,"b":{"a":1}}"#, true),
+            (r#"{"a":1,"a":2}"#, false),
+            (r#"[{"a":{"b":1,"b":1}}]"#, false),
+            (r#"{"a":1,"\u0061":2}"#, false),
+            ("7", true),
+            ("{", false),
+        ] {
+            assert_eq!(json_value_once(json.as_bytes()).is_ok(), want, "{json}");
+        }
+    }
 
     #[test]
     fn no_key_stands_for_other_json() {

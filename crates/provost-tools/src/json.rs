@@ -31,6 +31,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Input> {
     }
 }
 
+/// Checks that the bytes are JSON in which no object says a key twice.
+pub(crate) fn once(bytes: &[u8]) -> Result<(), serde_json::Error> {
+    serde_json::from_slice::<Checked>(bytes).map(|_checked| ())
+}
+
 enum Checked {
     Object(Input),
     Plain(Value),

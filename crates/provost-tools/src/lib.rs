@@ -38,7 +38,7 @@ mod shell;
 mod tool;
 mod word;
 
-pub use canonical::{canonical_json, json_value};
+pub use canonical::{canonical_json, json_value, json_value_once};
 pub use risk::Risk;
 
 /// What a tool call would do, as far as its arguments tell.

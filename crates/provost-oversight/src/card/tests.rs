@@ -146,6 +146,16 @@ fn other_arguments_are_told_one_a_line() {
 }
 
 #[test]
+fn arguments_with_two_readings_are_shown_as_they_are() {
+    let twice = r#"{"command":"id","command":"git push"}"#;
+    let told = card(&held("Bash", twice), Size::Whole);
+    assert!(
+        told.contains(&format!("arguments:\n│ {twice}\nit cannot be understood")),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_too_long_says_how_much_is_left_out() {
     let lines: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
     let asked = json!({"file_path": "x", "content": lines.join("\n")});

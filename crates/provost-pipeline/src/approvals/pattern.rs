@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provost_tools::{canonical_json, json_value};
+use provost_tools::{canonical_json, json_value_once};
 use serde_json::Value;
 
 /// Most globs of one pattern. Ours.
@@ -28,9 +28,10 @@ pub enum PatternError {
     Nameless,
 }
 
-/// JSON with sorted keys and no white space; the bytes, if they are no JSON.
+/// JSON with sorted keys and no white space; the bytes, if they are no JSON or have a second
+/// reading.
 pub(super) fn canonical(arguments: &[u8]) -> Vec<u8> {
-    match json_value(arguments) {
+    match json_value_once(arguments) {
         Ok(value) => canonical_json(value),
         Err(_no_json) => arguments.to_vec(),
     }
@@ -49,7 +50,7 @@ pub(super) fn check(
     if globs.is_empty() || globs.len() > GLOBS_MAX || globs.values().any(is_long) {
         return Err(PatternError::Size);
     }
-    let Ok(Value::Object(mut rest)) = json_value(arguments) else {
+    let Ok(Value::Object(mut rest)) = json_value_once(arguments) else {
         return Err(PatternError::Nameless);
     };
     for (name, glob) in globs {
@@ -110,7 +111,14 @@ fn is_wordy(letter: char) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{PatternError, check, matches};
+    use super::{PatternError, canonical, check, matches};
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_bound_as_it_is_written() {
+        let (once, twice) = (r#"{"a": 2}"#, r#"{"a": 1, "a": 2}"#);
+        assert_eq!(canonical(once.as_bytes()), br#"{"a":2}"#);
+        assert_eq!(canonical(twice.as_bytes()), twice.as_bytes());
+    }
 
     #[test]
     fn a_star_is_a_piece_of_one_word() {
@@ -148,6 +156,7 @@ mod tests {
             (r#"{"t":1}"#, &a, Err(PatternError::Misfit { name: "command".into() })),
             (r#"{"n":7}"#, &b, Err(PatternError::Misfit { name: "n".into() })),
             ("[1]", &a, Err(PatternError::Nameless)),
+            (r#"{"command":"id","command":"git push x"}"#, &a, Err(PatternError::Nameless)),
             ("no JSON", &a, Err(PatternError::Nameless)),
             ("{}", &BTreeMap::new(), Err(PatternError::Size)),
         ] {
