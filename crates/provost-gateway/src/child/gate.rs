@@ -99,6 +99,7 @@ fn limit(pid: Pid, program: &Program) -> Result<(), StartError> {
     let resources = program.limits().resources;
     for (what, resource, wanted) in [
         ("address space", Resource::As, resources.address_space_bytes),
+        ("memory", Resource::Data, resources.data_bytes),
         ("open files", Resource::Nofile, resources.open_files),
         ("processes", Resource::Nproc, resources.processes),
         ("file size", Resource::Fsize, resources.file_bytes),

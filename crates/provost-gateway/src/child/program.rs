@@ -80,6 +80,9 @@ impl Default for ProgramLimits {
 pub struct Resources {
     /// Memory it may map. Unit: bytes. Some runtimes map far more than they use.
     pub address_space_bytes: Option<u64>,
+    /// Memory of its own that it may write to. Unit: bytes. What is only set aside does not
+    /// count, so it fits runtimes that map much. Source: getrlimit(2), `RLIMIT_DATA`, Linux 4.7.
+    pub data_bytes: Option<u64>,
     /// Files it may have open; at least 16.
     pub open_files: Option<u64>,
     /// Processes and threads of its user, who may be ours: counted are all of them. Does not

@@ -242,12 +242,13 @@ async fn arguments_are_passed_as_they_are_and_read_by_no_shell() {
 async fn limits_hold_from_the_start() {
     let world = World::new();
     let mut spec = world.script(
-        "ulimit -n; ulimit -v; ulimit -t; ulimit -c\n\
+        "ulimit -n; ulimit -v; ulimit -d; ulimit -t; ulimit -c\n\
          head -c 100000 /dev/zero > file\n\
          wc -c < file",
     );
     spec.limits.resources = Resources {
         address_space_bytes: Some(1 << 30),
+        data_bytes: Some(1 << 29),
         open_files: Some(40),
         processes: None,
         file_bytes: Some(5000),
@@ -256,7 +257,7 @@ async fn limits_hold_from_the_start() {
     let Child { mut lines, process: _process, .. } = world.start(spec).await;
     let got: Vec<String> =
         all(&mut lines).await.iter().map(|it| it.trim().to_owned()).collect();
-    assert_eq!(got, ["40", "1048576", "20", "0", "5000"]);
+    assert_eq!(got, ["40", "1048576", "524288", "20", "0", "5000"]);
 }
 
 #[tokio::test]

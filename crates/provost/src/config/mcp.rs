@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, ops::Range, path::PathBuf};
 
+use provost_gateway::child::Resources;
 use provost_mcp::ServerName;
 use toml::{Spanned, de::DeValue};
 
@@ -48,6 +49,8 @@ pub(crate) enum McpWay {
         env: Vec<(String, String)>,
         /// Variables whose values are stored credentials, with the credentials' names.
         secret_env: Vec<(String, String)>,
+        /// What the system holds each of its processes to.
+        limits: Resources,
     },
 }
 
@@ -82,6 +85,22 @@ const FOLDER: &str = "mcp.servers.NAME.folder";
 const ENV: &str = "mcp.servers.NAME.env";
 const SECRET_ENV: &str = "mcp.servers.NAME.secret_env";
 const ARGUMENTS: &str = "mcp.servers.NAME.arguments";
+const MEMORY: &str = "mcp.servers.NAME.memory_bytes_max";
+const OPEN_FILES: &str = "mcp.servers.NAME.open_files_max";
+const PROCESSES: &str = "mcp.servers.NAME.processes_max";
+const FILE: &str = "mcp.servers.NAME.file_bytes_max";
+const CPU: &str = "mcp.servers.NAME.cpu_s_max";
+
+/// What a program may take unless the configuration says so. Ours: a runtime with its heap at
+/// its largest fits, and one that runs away is ended before the machine is full.
+const LIMITS: Resources = Resources {
+    address_space_bytes: None,
+    data_bytes: Some(4 << 30),
+    open_files: Some(4096),
+    processes: None,
+    file_bytes: None,
+    cpu_seconds: None,
+};
 
 /// Every key of such a table.
 pub(super) const KEYS: &[ServerKey] = &[
@@ -153,6 +172,40 @@ pub(super) const KEYS: &[ServerKey] = &[
         takes: "a list of `NAME=secret`",
         meaning: "Variables of the program's environment whose values are stored credentials, by \
                   the names these have.",
+    },
+    ServerKey {
+        path: MEMORY,
+        shape: Shape::Number(16 << 20..=1 << 50),
+        takes: "a whole number from 16777216 to 1125899906842624",
+        meaning: "Memory of its own that each process of the program may write to \
+                  (`RLIMIT_DATA`). By default 4 GiB.",
+    },
+    ServerKey {
+        path: OPEN_FILES,
+        shape: Shape::Number(16..=1 << 30),
+        takes: "a whole number from 16 to 1073741824",
+        meaning: "Files that each process of the program may have open. By default 4096. No \
+                  limit is ever higher than Provost's own.",
+    },
+    ServerKey {
+        path: PROCESSES,
+        shape: Shape::Number(1..=1 << 30),
+        takes: "a whole number from 1 to 1073741824",
+        meaning: "Processes and threads at which the program can start no more. Those of \
+                  everything count that runs as its user, which is Provost's. Does not hold for \
+                  root. By default none.",
+    },
+    ServerKey {
+        path: FILE,
+        shape: Shape::Number(0..=1 << 50),
+        takes: "a whole number from 0 to 1125899906842624",
+        meaning: "Longest file that the program may write. By default none.",
+    },
+    ServerKey {
+        path: CPU,
+        shape: Shape::Number(1..=1 << 30),
+        takes: "a whole number from 1 to 1073741824",
+        meaning: "Processor time after which a process of the program is ended. By default none.",
     },
     ServerKey {
         path: ARGUMENTS,
@@ -231,7 +284,9 @@ fn server(
     let (command, arguments) = (list(COMMAND), list(ARGUMENTS).unwrap_or_default());
     let env = pairs(list(ENV), "`env` is a list of `NAME=value`")?;
     let secret_env = pairs(list(SECRET_ENV), "`secret_env` is a list of `NAME=secret`")?;
-    let is_program = folder.is_some() || !env.is_empty() || !secret_env.is_empty();
+    let limits = limits(&mut given);
+    let is_program =
+        folder.is_some() || !env.is_empty() || !secret_env.is_empty() || limits != LIMITS;
     let way = match (url, command) {
         (Some(url), None) if !is_program => McpWay::Http { url, secret, ca_file, oauth },
         (None, Some(command))
@@ -239,7 +294,7 @@ fn server(
         {
             let home = PathBuf::from("mcp").join(name.as_str());
             let folder = folder.unwrap_or_else(|| home.clone());
-            McpWay::Program { command, home, folder, env, secret_env }
+            McpWay::Program { command, home, folder, env, secret_env, limits }
         }
         (None, None) => {
             return Err(Problem::Together("an MCP server needs its `url`, or its `command`"));
@@ -247,11 +302,27 @@ fn server(
         _ => {
             return Err(Problem::Together(
                 "an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with \
-                 `folder`, `env` and `secret_env`",
+                 `folder`, `env`, `secret_env` and limits",
             ));
         }
     };
     Ok(McpServer { name, way, arguments })
+}
+
+/// What a program may take.
+fn limits(given: &mut BTreeMap<&'static str, Vec<String>>) -> Resources {
+    let mut or = |path: &str, default: Option<u64>| {
+        let number = given.remove(path).and_then(|texts| texts.first()?.parse().ok());
+        number.or(default)
+    };
+    Resources {
+        address_space_bytes: LIMITS.address_space_bytes,
+        data_bytes: or(MEMORY, LIMITS.data_bytes),
+        open_files: or(OPEN_FILES, LIMITS.open_files),
+        processes: or(PROCESSES, LIMITS.processes),
+        file_bytes: or(FILE, LIMITS.file_bytes),
+        cpu_seconds: or(CPU, LIMITS.cpu_seconds),
+    }
 }
 
 /// Texts of the form `NAME=text`.
@@ -284,7 +355,12 @@ fn take(name: &str, value: &DeValue<'_>) -> Result<(&'static str, Vec<String>), 
             items.iter().map(|item| text(item.get_ref())).collect::<Result<_, _>>()?
         }
         (Shape::Switch, DeValue::Boolean(given)) => vec![given.to_string()],
-        (Shape::Texts | Shape::Switch, _) => return Err(refused()),
+        (Shape::Number(_), DeValue::Integer(given)) => {
+            let number = u64::from_str_radix(given.as_str(), given.radix());
+            let number = number.ok().map(|number| number.to_string());
+            vec![number.filter(|number| key.shape.accepts(number)).ok_or_else(refused)?]
+        }
+        (Shape::Texts | Shape::Switch | Shape::Number(_), _) => return Err(refused()),
         (_, value) => vec![text(value)?],
     };
     Ok((key.path, texts))

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use provost_gateway::child::Resources;
+
 use super::{
     Config, ConfigError, JournalKind, McpOAuth, McpWay, commented_file, keys, reference,
 };
@@ -186,7 +188,8 @@ fn mcp_servers_are_tables_under_names_of_ones_own() {
                 arguments = [\"owner\", \"repo\"]\n[mcp.servers.a-1]\nurl = \"http://h\"\n\
                 ca_file = \"ca.pem\"\n[mcp.servers.files]\n\
                 command = [\"serve\", \"/srv\"]\nfolder = \"/srv\"\n\
-                env = [\"LEVEL=a=b\"]\nsecret_env = [\"TOKEN=files\"]\n";
+                env = [\"LEVEL=a=b\"]\nsecret_env = [\"TOKEN=files\"]\n\
+                memory_bytes_max = 0x1000_0000\nfile_bytes_max = 0\n";
     let config_of = config(text, &[]).unwrap();
     let [one, files, github] = config_of.mcp.as_slice() else { panic!("three servers") };
     let http = |url: &str, secret: Option<&str>, ca_file: Option<&str>| McpWay::Http {
@@ -206,6 +209,14 @@ fn mcp_servers_are_tables_under_names_of_ones_own() {
         folder: "/srv".into(),
         env: pair("LEVEL", "a=b"),
         secret_env: pair("TOKEN", "files"),
+        limits: Resources {
+            address_space_bytes: None,
+            data_bytes: Some(1 << 28),
+            open_files: Some(4096),
+            processes: None,
+            file_bytes: Some(0),
+            cpu_seconds: None,
+        },
     };
     assert_eq!(files.way, program);
     for (text, want) in [
@@ -228,7 +239,15 @@ fn mcp_servers_are_tables_under_names_of_ones_own() {
         ("[mcp.servers.a]\n", "1: an MCP server needs its `url`, or its `command`"),
         (
             "[mcp.servers.a]\nurl = \"http://h\"\ncommand = [\"x\"]",
-            "1: an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with `folder`, `env` and `secret_env`",
+            "1: an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with `folder`, `env`, `secret_env` and limits",
+        ),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\nmemory_bytes_max = 268435456",
+            "1: an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with `folder`, `env`, `secret_env` and limits",
+        ),
+        (
+            "[mcp.servers.a]\ncommand = [\"x\"]\ncpu_s_max = 0",
+            "3: `mcp.servers.NAME.cpu_s_max` has to be a whole number from 1 to 1073741824",
         ),
         (
             "[mcp.servers.a]\ncommand = [\"x\"]\nenv = [\"x\"]",

@@ -55,7 +55,7 @@ fn server(core: &Core, server: &McpServer) -> Result<Server> {
                 None => server,
             }
         }
-        McpWay::Program { command, home, folder, env, secret_env } => {
+        McpWay::Program { command, home, folder, env, secret_env, limits } => {
             let (program, arguments) =
                 command.split_first().context("`command` names no program")?;
             make(home)?;
@@ -66,7 +66,7 @@ fn server(core: &Core, server: &McpServer) -> Result<Server> {
                 folder: folder.clone(),
                 home: home.clone(),
                 environment: env.clone(),
-                limits: ProgramLimits::default(),
+                limits: ProgramLimits { resources: *limits, ..ProgramLimits::default() },
             })?;
             let named = |(variable, name): &(String, String)| {
                 Ok((variable.clone(), secret(core, name)?))

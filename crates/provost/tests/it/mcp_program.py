@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import sys
 
 
@@ -26,13 +27,17 @@ for line in sys.stdin:
         }})
     elif method == "tools/list":
         say({"id": ident, "result": {"tools": [tool(name) for name in
-            ["environment", "pid", "progress", "die", "hang", "secret"]]}})
+            ["environment", "pid", "progress", "die", "hang", "secret", "memory", "file"]]}})
     elif method == "tools/call":
         name = params["name"]
         if name == "die":
             sys.exit(3)
         if name == "hang":
             continue
+        if name == "memory":
+            bytearray(1 << 30)
+        if name == "file":
+            pathlib.Path("large").write_bytes(b"x" * 1_000_000)
         if name == "progress":
             token = params["_meta"]["progressToken"]
             say({"method": "notifications/progress",

@@ -23,13 +23,18 @@ struct Client<'a> {
 }
 
 async fn start() -> World {
+    start_with("").await
+}
+
+/// With more of the program's settings.
+async fn start_with(settings: &str) -> World {
     let mut world = World::install(Script::default()).await;
     let config = world.data().join("provost.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_program.py");
     let table = format!(
         "{text}\n[mcp.servers.files]\ncommand = [\"python3\", \"{program}\"]\n\
-         env = [\"LEVEL=high\"]\nsecret_env = [\"TOKEN=files\"]\n"
+         env = [\"LEVEL=high\"]\nsecret_env = [\"TOKEN=files\"]\n{settings}\n"
     );
     std::fs::write(config, table).unwrap();
     std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
@@ -53,6 +58,18 @@ impl<'a> Client<'a> {
         assert_eq!(answer.json()["result"]["serverInfo"]["name"], "program", "{answer:?}");
         client.session = Some(answer.header("mcp-session-id").unwrap().to_owned());
         client
+    }
+
+    /// Begins as soon as the program may be started again.
+    async fn begin_at_last(world: &'a World) -> Self {
+        eventually("it is started again", async || {
+            let mut client = Self::new(world).await;
+            let params = json!({"protocolVersion": "2025-11-25"});
+            let answer = client.ask("initialize", params).await;
+            client.session = answer.header("mcp-session-id").map(str::to_owned);
+            client.session.is_some().then_some(client)
+        })
+        .await
     }
 
     async fn ask(&self, method: &str, params: Value) -> Answer {
@@ -105,7 +122,7 @@ async fn a_program_is_asked_over_http_in_an_environment_of_its_own() {
     let mut world = start().await;
     let client = Client::begin(&world).await;
     let tools = client.ask("tools/list", json!({})).await.json();
-    assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(6), "{tools}");
+    assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(8), "{tools}");
     assert_eq!(client.call("environment").await, "HOME LANG LEVEL PATH TOKEN");
     assert_eq!(client.call("secret").await, "the-real-token");
     assert_eq!(client.call("progress").await, "done");
@@ -140,14 +157,7 @@ async fn a_program_that_dies_is_told_of_and_a_killed_session_ends_its_program() 
     assert_eq!(client.ask("tools/list", json!({})).await.status, 404, "its session is over");
 
     // It ended too soon to be started again at once; then it is.
-    let client = eventually("it is started again", async || {
-        let mut client = Client::new(&world).await;
-        let params = json!({"protocolVersion": "2025-11-25"});
-        let answer = client.ask("initialize", params).await;
-        client.session = answer.header("mcp-session-id").map(str::to_owned);
-        client.session.is_some().then_some(client)
-    })
-    .await;
+    let client = Client::begin_at_last(&world).await;
     assert_eq!(client.ask("tools/list", json!({})).await.status, 200);
     let pid = client.call("pid").await;
     let sessions = world.json(&["session", "list", "--limit", "1"]).await;
@@ -164,4 +174,20 @@ async fn a_program_that_dies_is_told_of_and_a_killed_session_ends_its_program() 
     });
     assert!(hangs.contains("drill"), "{hangs} {killed}");
     eventually("its program ends", async || (!is_alive(&pid)).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_takes_too_much_ends_and_its_client_is_told() {
+    let world = start_with("memory_bytes_max = 268435456\nfile_bytes_max = 5000").await;
+    for (tool, want) in [("memory", "MemoryError"), ("file", "File too large")] {
+        let client = Client::begin_at_last(&world).await;
+        assert_eq!(client.ask("tools/list", json!({})).await.status, 200);
+        let told = client.call(tool).await;
+        assert!(told.contains("ended before its answer"), "{tool}: {told}");
+        // What it complained of is in the log, for its operator.
+        eventually("it is logged", async || world.server_log().contains(want).then_some(()))
+            .await;
+    }
+    let file = world.data().join("mcp/files/large");
+    assert_eq!(std::fs::metadata(file).unwrap().len(), 5000);
 }
