@@ -6,6 +6,7 @@
 mod account;
 mod body;
 mod passing;
+mod schemas;
 mod settle;
 mod tools;
 
@@ -20,7 +21,7 @@ use provost_types::{Outcome, Status};
 use secrecy::SecretString;
 
 use self::body::Body;
-pub(crate) use self::tools::PAGES_MAX;
+pub(crate) use self::{schemas::Schemas, tools::PAGES_MAX};
 use crate::{
     McpPlane, Server,
     classify::{self, Asked, What},
@@ -136,9 +137,23 @@ impl Exchange<'_> {
     ) -> Result<T, Box<NoAnswer>> {
         tokio::select! {
             biased;
-            stop = self.permit.stopped() => Err(NoAnswer::stopped(&stop)),
+            stop = self.stopped() => Err(NoAnswer::stopped(&stop)),
             () = reply.gone() => Err(NoAnswer::client_left()),
             done = future => Ok(done),
+        }
+    }
+
+    /// Resolves when the action has to stop. What only listens has to before the rest.
+    async fn stopped(&self) -> Stop {
+        let listens = match &self.asked.what {
+            What::Listen => true,
+            What::Post(Message::Request { method, .. }) => method == "subscriptions/listen",
+            What::Post(_) | What::End => false,
+        };
+        tokio::select! {
+            biased;
+            stop = self.permit.stopped() => stop,
+            () = self.plane.stopping.cancelled(), if listens => Stop::ShuttingDown,
         }
     }
 

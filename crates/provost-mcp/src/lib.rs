@@ -29,10 +29,12 @@ use provost_gateway::{HttpAsk, HttpFrame, HttpPlane};
 use provost_pipeline::{Gateway, Malformed, MalformedKind, Permit, Presented, Refusal, Reply};
 use provost_secrets::Vault;
 use provost_types::{Action, Outcome, Status};
+use tokio_util::sync::CancellationToken;
 
 pub use all::McpService;
 use all::NoServer;
 use classify::{Asked, AskedError};
+use execute::Schemas;
 pub use programs::Programs;
 pub use resource::{METADATA, Protected};
 pub use server::{Server, ServerError, ServerName, ServerNameError};
@@ -53,6 +55,9 @@ pub struct McpPlane {
     programs: Programs,
     /// Where clients get access tokens, if these count.
     protected: Option<Arc<Protected>>,
+    schemas: Schemas,
+    /// Cancelled when the server is about to stop.
+    stopping: CancellationToken,
 }
 
 impl McpPlane {
@@ -65,7 +70,22 @@ impl McpPlane {
     ) -> Self {
         let named = |server: Server| (server.name.to_string(), server);
         let servers = Arc::new(servers.into_iter().map(named).collect());
-        Self { servers, vault, sessions: Sessions::default(), programs, protected: None }
+        Self {
+            servers,
+            vault,
+            sessions: Sessions::default(),
+            programs,
+            protected: None,
+            schemas: Schemas::default(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Ends what only listens as soon as `stopping` is cancelled: nothing comes of waiting for
+    /// it.
+    #[must_use]
+    pub fn until(self, stopping: CancellationToken) -> Self {
+        Self { stopping, ..self }
     }
 
     /// Takes access tokens, and says where they are had.

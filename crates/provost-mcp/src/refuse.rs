@@ -126,7 +126,7 @@ fn form(
         RefusalCode::SessionOver | RefusalCode::Paused | RefusalCode::Killed => {
             (StatusCode::FORBIDDEN, STOPPED)
         }
-        RefusalCode::Denied => match asked.map(|asked| &asked.what) {
+        RefusalCode::Denied | RefusalCode::Held => match asked.map(|asked| &asked.what) {
             _ if is_request => (StatusCode::OK, DENIED),
             // What a server says that has no such stream, or ends no sessions.
             Some(What::Listen | What::End) => (StatusCode::METHOD_NOT_ALLOWED, DENIED),

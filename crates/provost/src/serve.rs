@@ -150,7 +150,8 @@ impl Serving {
             hook: Governed { pipeline: pipeline(), plane: HookPlane },
             mcp: McpService::new(
                 pipeline(),
-                mcp::plane(core, config, programs, protected.clone())?,
+                mcp::plane(core, config, programs, protected.clone())?
+                    .until(self.shutdown.clone()),
                 self.tasks.clone(),
             ),
             protected,

@@ -226,7 +226,7 @@ enum Cut {
 impl Stream<'_> {
     /// Passes events until the request is answered, or to the end.
     async fn pass(&mut self, mut body: Body) -> Result<(), Cut> {
-        let mut stopped = pin!(self.exchange.permit.stopped());
+        let mut stopped = pin!(self.exchange.stopped());
         let mut events = Events::new(ANSWER_BYTES_MAX);
         while self.answered.is_none() {
             let piece = tokio::select! {

@@ -3,7 +3,6 @@
 use std::{collections::HashSet, time::Duration};
 
 use http::StatusCode;
-use jsonschema::PatternOptions;
 use provost_gateway::{Form, sse::Events};
 use provost_pipeline::{Pin, PinnedTool};
 use serde_json::Value;
@@ -17,7 +16,7 @@ use crate::{
     classify::any_call,
     refuse::{DENIED, HEADER_MISMATCH, INVALID_PARAMS, NO_ANSWER, Told},
     wire::{
-        head, json,
+        head,
         jsonrpc::{self, Answer, Id, Message, Params},
         tools::ToolList,
     },
@@ -28,10 +27,6 @@ pub(crate) const PAGES_MAX: usize = 64;
 
 /// How long a server may take to list its tools when Provost asks it to. Ours.
 const LIST_MAX: Duration = Duration::from_secs(30);
-
-/// Most steps that one pattern of a schema may take on one text. Source: the default of
-/// fancy-regex is 1,000,000.
-const PATTERN_STEPS_MAX: usize = 100_000;
 
 /// The keys of `_meta` that a request of our own repeats from the client's.
 /// Source: MCP 2026-07-28, "_meta".
@@ -93,7 +88,7 @@ impl Exchange<'_> {
                 let told = Told::no(HEADER_MISMATCH, why);
                 NoAnswer::told(Told { status: StatusCode::BAD_REQUEST, ..told })
             })?;
-        check_arguments(&definition, &arguments).map_err(|why| {
+        self.plane.schemas.check(&definition, &arguments).map_err(|why| {
             let message = format!("The tool {name:?} does not take these arguments: {why}.");
             NoAnswer::told(Told::no(INVALID_PARAMS, message))
         })
@@ -226,68 +221,10 @@ fn check_repeated(
     Ok(())
 }
 
-/// Whether `arguments` are what the tool's schema asks for.
-fn check_arguments(definition: &[u8], arguments: &str) -> Result<(), String> {
-    let odd = || "its definition cannot be read".to_owned();
-    let text = std::str::from_utf8(definition).map_err(|_| odd())?;
-    let members = json::members(text).map_err(|_| odd())?;
-    let Some(schema) = json::member(&members, "inputSchema") else { return Ok(()) };
-    let schema: Value = serde_json::from_str(schema.get()).map_err(|_| odd())?;
-    let arguments: Value = serde_json::from_str(arguments)
-        .map_err(|_| "they are not JSON that can be checked".to_owned())?;
-    let patterns = PatternOptions::fancy_regex().backtrack_limit(PATTERN_STEPS_MAX);
-    let validator = jsonschema::options()
-        .with_pattern_options(patterns)
-        .build(&schema)
-        .map_err(|_| "its `inputSchema` is none that Provost can check against".to_owned())?;
-    validator.validate(&arguments).map_err(|error| {
-        let place = error.instance_path().to_string();
-        let place = if place.is_empty() { "/".to_owned() } else { place };
-        let error: String = error.masked().to_string().chars().take(300).collect();
-        format!("at `{place}`, {error}")
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{check_arguments, check_repeated, meta};
+    use super::{check_repeated, meta};
     use crate::wire::jsonrpc::{Message, read_asked};
-
-    #[test]
-    fn arguments_are_what_the_schema_asks_for() {
-        let tool = |schema: &str| format!(r#"{{"name":"t","inputSchema":{schema}}}"#);
-        let object = r#"{"type":"object","properties":{"a":{"type":"object","properties":
-            {"b":{"type":"integer"}}},"s":{"type":"string","pattern":"^x"}},"required":["a"]}"#;
-        for (schema, arguments, want) in [
-            (object, r#"{"a":{"b":1}}"#, None),
-            (object, r#"{"a":{"b":1},"more":true}"#, None),
-            (object, "{}", Some("at `/`")),
-            (object, r#"{"a":{"b":"secret"}}"#, Some("at `/a/b`")),
-            (object, r#"{"a":{},"s":"y"}"#, Some("at `/s`")),
-            ("{}", r#"{"a":1}"#, None),
-            ("true", "{}", None),
-            (r#"{"$ref":"https://elsewhere/x"}"#, "{}", Some("none that Provost can check")),
-            (
-                r#"{"type":"object","$schema":"http://json-schema.org/draft-07/schema#"}"#,
-                "{}",
-                None,
-            ),
-            (
-                r#"{"type":"object","properties":{"s":{"pattern":"^(a+)+$"}}}"#,
-                r#"{"s":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"}"#,
-                Some("at `/s`"),
-            ),
-        ] {
-            let got = check_arguments(tool(schema).as_bytes(), arguments).err();
-            match (&got, want) {
-                (None, None) => {}
-                (Some(got), Some(want)) => assert!(got.contains(want), "{schema}: {got}"),
-                _ => panic!("{schema} {arguments}: {got:?}, not {want:?}"),
-            }
-            assert!(!got.unwrap_or_default().contains("secret"), "values are not repeated");
-        }
-        assert_eq!(check_arguments(br#"{"name":"t"}"#, r#"{"a":1}"#), Ok(()));
-    }
 
     #[test]
     fn headers_say_what_the_arguments_say() {

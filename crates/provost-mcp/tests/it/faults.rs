@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     fake::{Fake, Form, event},
-    world::{ALL, World, bare},
+    world::{ALL, World, bare, post},
 };
 
 /// A server that answers calls in its own way.
@@ -195,4 +195,32 @@ async fn a_listener_hears_the_end_of_its_stream() {
     assert!(got.text().contains("list_changed") && !got.aborted);
     assert_eq!(world.recorded().await.last().unwrap(), "= succeeded");
     world.close().await;
+}
+
+#[tokio::test]
+async fn what_only_listens_ends_when_the_server_is_about_to_stop() {
+    let script = Fake::new(Form::Json).script(|seen, message| {
+        let note = event(&json!({"jsonrpc": "2.0", "method": "notifications/message"}));
+        let listens = seen.method == "GET" || message["method"] == "subscriptions/listen";
+        listens.then(|| Play::stream([Step::Send(note), Step::Hang]))
+    });
+    for is_request in [false, true] {
+        let world = World::open(script.clone(), ALL).await;
+        let session = world.initialize().await;
+        let listen = json!({"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen"});
+        let request = match is_request {
+            true => post(&listen, Some(&session)),
+            false => bare("GET", &session),
+        };
+        let mut exchange = world.send(request, 4);
+        let before = exchange.until("notifications/message").await;
+        world.stopping.cancel();
+        let got = exchange.rest(before).await;
+        assert!(!got.aborted);
+        assert_eq!(got.text().contains("-32013"), is_request, "{}", got.text());
+        let recorded = world.recorded().await;
+        let last = recorded.last().unwrap();
+        assert!(last.starts_with("= aborted: Provost is shutting down"), "{last}");
+        world.close().await;
+    }
 }

@@ -54,6 +54,8 @@ pub(crate) struct World {
     service: McpService,
     store: Store,
     stop: CancellationToken,
+    /// Cancelled when the server is about to stop.
+    pub(crate) stopping: CancellationToken,
     tasks: TaskTracker,
     _dir: TempDir,
 }
@@ -121,7 +123,9 @@ impl World {
             None,
             (None, EgressLimits::default()),
         );
-        let plane = McpPlane::new([server, other.unwrap()], vault, programs);
+        let stopping = CancellationToken::new();
+        let plane =
+            McpPlane::new([server, other.unwrap()], vault, programs).until(stopping.clone());
         let service = McpService::new(Arc::clone(&pipeline), plane.clone(), tasks.clone());
         let session = open_session(&pipeline, "invoice-bot").await;
         Self {
@@ -133,6 +137,7 @@ impl World {
             service,
             store,
             stop,
+            stopping,
             tasks,
             _dir: dir,
         }
