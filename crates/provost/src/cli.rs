@@ -176,10 +176,10 @@ pub(crate) fn run(cli: Cli) -> Exit {
     }
     let printer = Printer::new(cli.global.output);
     if let Command::Mcp(asked) = &cli.command
-        && let Some(server) = asked.bridged()
+        && asked.is_bridge()
     {
         // On an agent's machine, where nothing is kept.
-        return ended(mcp::bridge(server, cli.global.ca_file, printer), printer);
+        return ended(mcp::bridge(asked, cli.global.ca_file, printer), printer);
     }
     let dispatched = invocation(cli.global, printer).and_then(|invocation| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

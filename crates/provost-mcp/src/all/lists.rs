@@ -103,12 +103,9 @@ pub(super) async fn list(request: &ToAll<'_>, listing: &Listing) -> Response<Byt
     if able.is_empty() {
         return request.answer(&format!(r#"{{"{}":[]}}"#, listing.array));
     }
-    let body = &request.ask.body;
-    let open = request.open_to(able).into_iter();
-    let mut asked: Vec<_> = open.map(|member| (member, body.clone())).collect();
-    let mut listed = Listed::default();
+    let mut said = request.ask_each(request.open_to(able)).await;
+    let (mut listed, mut asked) = (Listed::default(), Vec::new());
     for _page in 0..PAGES_MAX {
-        let said = request.ask_all(std::mem::take(&mut asked)).await;
         asked = listed.take(request, listing, said);
         if listed.bytes > ANSWER_BYTES_MAX {
             let message = "There is no answer: the lists of all MCP servers together are larger \
@@ -118,6 +115,7 @@ pub(super) async fn list(request: &ToAll<'_>, listing: &Listing) -> Response<Byt
         if asked.is_empty() {
             break;
         }
+        said = request.ask_all(asked.clone()).await;
     }
     for (member, _) in asked {
         tracing::warn!(server = %member.server, "the list has too many pages: cut short");

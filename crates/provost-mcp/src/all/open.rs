@@ -1,14 +1,14 @@
 //! How a client begins with all servers: what they can do, put together.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{ToAll, lists::Caching, sessions::Member, subs::Said};
 use crate::{
     header::{SESSION, STATELESS},
     refuse::METHOD_NOT_FOUND,
-    wire::edit::at,
+    wire::{edit::at, json},
 };
 
 /// Under which key of `_meta` a server says who it is. Source: MCP 2026-07-28, "_meta".
@@ -32,23 +32,16 @@ pub(super) async fn open(request: &ToAll<'_>) -> Response<Bytes> {
     let (mut members, mut told) = (Vec::new(), Told::default());
     for (member, said) in begun {
         let Said::Result(result, headers) = said else { continue };
-        let result: Value = serde_json::from_str(&result).unwrap_or_default();
-        let Some(version) = result.get("protocolVersion").and_then(Value::as_str) else {
+        let Some((member, version)) = begun_with(&member.server, (&result, &headers)) else {
             continue;
         };
-        told.version = told.version.take().filter(|least| least.as_str() < version);
-        told.version.get_or_insert_with(|| version.to_owned());
-        let can = result.get("capabilities").and_then(Value::as_object);
-        members.push(Member {
-            session: headers.get(SESSION).cloned(),
-            version: HeaderValue::try_from(version).ok(),
-            can: Some(can.map(|can| can.keys().cloned().collect()).unwrap_or_default()),
-            server: member.server.clone(),
-        });
-        told.hear(&member.server, &result);
+        told.version = told.version.take().filter(|least| *least < version).or(Some(version));
+        told.hear(&member.server, &serde_json::from_str(&result).unwrap_or_default());
+        members.push(member);
     }
     let Some(version) = told.version.take() else { return request.none(others) };
-    let session = request.service.sessions.begin(request.owner, members);
+    let begun = (members, request.ask.body.clone());
+    let session = request.service.sessions.begin(request.owner, begun);
     let mut result = json!({
         "protocolVersion": version,
         "capabilities": told.capabilities,
@@ -60,6 +53,22 @@ pub(super) async fn open(request: &ToAll<'_>) -> Response<Bytes> {
         response.headers_mut().insert(SESSION, session);
     }
     response
+}
+
+/// What was agreed upon with a server, and the revision that it speaks.
+pub(super) fn begun_with(
+    server: &str,
+    (result, headers): (&str, &HeaderMap),
+) -> Option<(Member, String)> {
+    let version = at(result, &["protocolVersion"]).and_then(json::string)?;
+    let can = at(result, &["capabilities"]).and_then(|can| json::members(can.get()).ok());
+    let member = Member {
+        server: server.to_owned(),
+        session: headers.get(SESSION).cloned(),
+        version: HeaderValue::try_from(&version).ok(),
+        can: Some(can.into_iter().flatten().map(|(name, _)| name).collect()),
+    };
+    Some((member, version))
 }
 
 /// `server/discover`: what servers of the revisions without sessions can do.

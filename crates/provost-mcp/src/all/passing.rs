@@ -28,7 +28,8 @@ pub(super) async fn pass_one(
     mut reply: Reply<HttpFrame>,
 ) {
     let sub = Sub { body: routed.body.into(), named: routed.named, last_event: None };
-    let mut frames = request.send(member, sub);
+    let mut frames = request.send(member, sub.clone());
+    let mut is_first = true;
     let mut passing = Passing::of(&member.server, Of::Request);
     loop {
         let frame = tokio::select! {
@@ -38,6 +39,13 @@ pub(super) async fn pass_one(
         };
         // A reply that is dropped without its end is aborted, here as there.
         let Some(frame) = frame else { return };
+        if let HttpFrame::Whole(response) = &frame
+            && std::mem::take(&mut is_first)
+            && let Some(member) = request.renewed(member, response).await
+        {
+            frames = request.send(&member, sub.clone());
+            continue;
+        }
         let Some(frame) = passing.frame(frame) else { continue };
         if reply.send(frame).await.is_err() {
             return;

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use http::HeaderValue;
 use provost_types::SessionId;
 
@@ -62,6 +63,8 @@ struct Session {
     /// In what order they began.
     number: u64,
     members: Vec<Member>,
+    /// What it began with, to begin again with a server that ended its own.
+    beginning: Bytes,
     /// Which server has which request.
     in_flight: HashMap<Id, String>,
 }
@@ -78,13 +81,17 @@ pub(super) enum NotNow {
 }
 
 impl Sessions {
-    /// Begins one of `owner`'s; its id.
-    pub(super) fn begin(&self, owner: SessionId, members: Vec<Member>) -> String {
+    /// Begins one of `owner`'s with the message `beginning`; its id.
+    pub(super) fn begin(
+        &self,
+        owner: SessionId,
+        (members, beginning): (Vec<Member>, Bytes),
+    ) -> String {
         let id = SessionId::generate().to_string();
         let mut known = self.known();
         known.begun = known.begun.saturating_add(1);
         let number = known.begun;
-        let session = Session { owner, number, members, in_flight: HashMap::new() };
+        let session = Session { owner, number, members, beginning, in_flight: HashMap::new() };
         known.sessions.insert(id.clone(), session);
         let own = known.sessions.values().filter(|session| session.owner == owner).count();
         if own > KNOWN_OF_ONE_MAX {
@@ -101,6 +108,21 @@ impl Sessions {
         let known = self.known();
         let session = known.sessions.get(id).filter(|session| session.owner == owner)?;
         Some(session.members.clone())
+    }
+
+    /// The message that a session began with.
+    pub(super) fn beginning(&self, id: &str) -> Option<Bytes> {
+        Some(self.known().sessions.get(id)?.beginning.clone())
+    }
+
+    /// A server's own session is another from now on.
+    pub(super) fn renew(&self, id: &str, member: Member) {
+        let mut known = self.known();
+        let members = known.sessions.get_mut(id).map(|session| &mut session.members);
+        let own = members.into_iter().flatten().find(|own| own.server == member.server);
+        if let Some(own) = own {
+            *own = member;
+        }
     }
 
     /// A session is over.
@@ -169,15 +191,20 @@ impl Drop for Entered {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use provost_types::SessionId;
 
     use super::{KNOWN_OF_ONE_MAX, Member, NotNow, Sessions};
     use crate::wire::jsonrpc::Id;
 
+    fn nobody() -> (Vec<Member>, Bytes) {
+        (Vec::new(), Bytes::new())
+    }
+
     #[test]
     fn a_session_is_its_owners_until_it_ends() {
         let (sessions, owner) = (Sessions::default(), SessionId::generate());
-        let id = sessions.begin(owner, vec![Member::named("a")]);
+        let id = sessions.begin(owner, (vec![Member::named("a")], Bytes::new()));
         assert_eq!(sessions.members(&id, owner).unwrap().len(), 1);
         assert!(sessions.members(&id, SessionId::generate()).is_none());
         sessions.end(&id);
@@ -188,10 +215,10 @@ mod tests {
     fn one_that_begins_many_forgets_its_own() {
         let (sessions, owner, other) =
             (Sessions::default(), SessionId::generate(), SessionId::generate());
-        let others = sessions.begin(other, Vec::new());
-        let first = sessions.begin(owner, Vec::new());
+        let others = sessions.begin(other, nobody());
+        let first = sessions.begin(owner, nobody());
         for _ in 0..KNOWN_OF_ONE_MAX {
-            sessions.begin(owner, Vec::new());
+            sessions.begin(owner, nobody());
         }
         assert!(sessions.members(&first, owner).is_none());
         assert!(sessions.members(&others, other).is_some());
@@ -200,7 +227,7 @@ mod tests {
     #[test]
     fn an_id_is_in_flight_once_whichever_server_has_it() {
         let (sessions, id) = (Sessions::default(), Id::Number(1));
-        let session = sessions.begin(SessionId::generate(), Vec::new());
+        let session = sessions.begin(SessionId::generate(), nobody());
         let entered = sessions.enter(&session, &id, "a").unwrap();
         assert_eq!(sessions.enter(&session, &id, "b").unwrap_err(), NotNow::Twice);
         assert_eq!(sessions.server_of(&session, &id).as_deref(), Some("a"));

@@ -10,7 +10,7 @@ use provost_gateway::{HttpAsk, HttpFrame, Serve as _, sse::Events};
 use provost_pipeline::Reply;
 use tokio::sync::mpsc;
 
-use super::{ToAll, bare, json, sessions::Member};
+use super::{ToAll, bare, json, open::begun_with, sessions::Member};
 use crate::{
     PATH,
     execute::ANSWER_BYTES_MAX,
@@ -26,6 +26,9 @@ use crate::{
 /// for a server to begin, and the others shall be there by then.
 const ALL_MAX: Duration = Duration::from_secs(20);
 
+/// What a client says when it has begun a session.
+const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
 /// Most frames of an answer that wait.
 const FRAMES_MAX: usize = 16;
 
@@ -33,7 +36,7 @@ const FRAMES_MAX: usize = 16;
 pub(super) type Frames = mpsc::Receiver<HttpFrame>;
 
 /// What one server is sent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sub {
     pub(super) body: Bytes,
     /// What `Mcp-Name` repeats of it.
@@ -107,7 +110,12 @@ impl ToAll<'_> {
     /// Asks each of `members` the same.
     pub(super) async fn ask_each(&self, members: Vec<Member>) -> Vec<(Member, Said)> {
         let body = &self.ask.body;
-        self.ask_all(members.into_iter().map(|member| (member, body.clone())).collect()).await
+        let asked = members.into_iter().map(|member| (member, body.clone())).collect();
+        let mut all = self.ask_all(asked).await;
+        for said in &mut all {
+            self.ask_renewed(body, said).await;
+        }
+        all
     }
 
     /// Asks each of some servers something, all at once.
@@ -132,6 +140,41 @@ impl ToAll<'_> {
             all.push((member, said));
         }
         all
+    }
+
+    /// Asks again those whose own session was over, in new ones.
+    async fn ask_renewed(&self, asked: &Bytes, said: &mut (Member, Said)) {
+        if let (member, Said::No(response)) = &*said
+            && let Some(member) = self.renewed(member, response).await
+        {
+            let frames = self.send(&member, Sub { body: asked.clone(), ..Sub::default() });
+            let again = tokio::time::timeout(ALL_MAX, heard(frames)).await;
+            *said = (member, again.unwrap_or(Said::Nothing));
+        }
+    }
+
+    /// A server in a new session, if that which it had is over and it begins another.
+    pub(super) async fn renewed(
+        &self,
+        member: &Member,
+        response: &Response<Bytes>,
+    ) -> Option<Member> {
+        let is_over = response.status() == StatusCode::NOT_FOUND && member.session.is_some();
+        let session = self.session().filter(|_| is_over && self.ask.parts.method == "POST")?;
+        let body = self.service.sessions.beginning(session)?;
+        let begin = Sub { body, ..Sub::default() };
+        let begun = heard(self.send(&Member::named(&member.server), begin));
+        let Ok(Said::Result(result, headers)) = tokio::time::timeout(ALL_MAX, begun).await
+        else {
+            return None;
+        };
+        let (member, _) = begun_with(&member.server, (&result, &headers))?;
+        let initialized = Sub { body: Bytes::from_static(INITIALIZED), ..Sub::default() };
+        let told = heard(self.send(&member, initialized));
+        let _not_needed = tokio::time::timeout(ALL_MAX, told).await;
+        self.service.sessions.renew(session, member.clone());
+        tracing::info!(server = %member.server, "a session with it was over: began another");
+        Some(member)
     }
 
     /// What a client is told that got no result from any server.

@@ -1,5 +1,7 @@
 //! All servers as one: `fake` and `other`, both scripted, behind `/mcp`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::{Request, StatusCode};
 use provost_scripted::{Play, Script, Seen, Step};
 use serde_json::{Value, json};
@@ -210,6 +212,26 @@ async fn a_server_that_is_down_is_left_out() {
     let got = world.ask_all(list("prompts/list")).await;
     assert_eq!(got.message()["result"], json!({"prompts": []}));
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_ended_its_session_is_begun_with_again() {
+    for method in ["tools/call", "tools/list", "resources/list"] {
+        let has_ended = AtomicBool::new(false);
+        let script = both(Form::Json, move |seen, message| {
+            let ends = server(seen) == "other" && message["method"] == method;
+            let ends = ends && !has_ended.swap(true, Ordering::Relaxed);
+            ends.then(|| nothing(StatusCode::NOT_FOUND))
+        });
+        let world = World::open(script, ALL).await;
+        let session = begin(&world).await;
+        let params = json!({"name": "other__read", "arguments": {}});
+        let got = world.ask_all(post(&message(method, params), Some(&session))).await;
+        assert!(got.text().contains("other") || got.text().contains("done"), "{}", got.text());
+        assert_eq!(reached(&world, "initialize"), ["fake", "other", "other"], "{method}");
+        assert_eq!(reached(&world, "notifications/initialized"), ["other"]);
+        world.close().await;
+    }
 }
 
 #[tokio::test]

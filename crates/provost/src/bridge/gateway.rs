@@ -27,8 +27,8 @@ use crate::client::{NotNamed, Remote, bearer, collected, innermost};
 /// Which server, where its gateway is, and with what it is called.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// The server, as the configuration calls it.
-    pub(crate) server: ServerName,
+    /// The server, as the configuration calls it; without one, all of them as one.
+    pub(crate) server: Option<ServerName>,
     /// Where the gateway has its servers.
     pub(crate) url: Option<String>,
     /// The session's credential.
@@ -203,7 +203,7 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
-    /// The gateway's place for one server.
+    /// The gateway's place for one server, or for all of them.
     ///
     /// # Errors
     ///
@@ -211,7 +211,9 @@ impl Gateway {
     pub(super) fn named(asked: &Asked) -> Result<Self, BridgeError> {
         let credential = asked.credential.as_ref().ok_or(BridgeError::NoCredential)?;
         let url = asked.url.as_deref().ok_or(BridgeError::NoUrl)?;
-        let url = format!("{}/{}", url.trim_end_matches('/'), asked.server);
+        let all = url.trim_end_matches('/');
+        let url = asked.server.as_ref().map(|server| format!("{all}/{server}"));
+        let url = url.unwrap_or_else(|| all.to_owned());
         let at = Remote::at(&url, asked.ca_file.as_deref());
         let (remote, path) = at.map_err(|why| match why {
             NotNamed::Url => BridgeError::BadUrl,
@@ -353,13 +355,16 @@ mod tests {
             (None, None),
         ] {
             let asked = Asked {
-                server: "github".parse().unwrap(),
+                server: Some("github".parse().unwrap()),
                 url: url.map(str::to_owned),
                 credential: Some("pvs_1".into()),
                 ca_file: None,
             };
             let got = Gateway::named(&asked).ok().map(|gateway| gateway.path.to_string());
             assert_eq!(got.as_deref(), want, "url = {url:?}");
+            let asked = Asked { server: None, ..asked };
+            let got = Gateway::named(&asked).ok().map(|gateway| gateway.path.to_string());
+            assert_eq!(got.as_deref(), want.map(|_| "/mcp"), "url = {url:?}");
         }
     }
 

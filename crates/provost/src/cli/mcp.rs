@@ -28,28 +28,31 @@ use crate::{
 /// hostile server could make it take hours.
 const SEARCH_MAX: Duration = Duration::from_secs(2);
 
-/// MCP servers: a stdio client's way to one, and what each says its tools do
+/// MCP servers: a stdio client's way to them, and what each says its tools do
 ///
 /// With a SERVER it is an MCP server over stdio to whoever starts it: each message goes to
-/// Provost's gateway as `/mcp/SERVER`, and what comes back is a line on standard output. For
+/// Provost's gateway as `/mcp/SERVER`, and what comes back is a line on standard output. With
+/// `--all` it is all servers as one, whose tools are then called `SERVER__TOOL`. For
 /// clients that speak MCP over HTTP the gateway's own address is the shorter way.
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
-    override_usage = "provost mcp [OPTIONS] <SERVER>\n       provost mcp [OPTIONS] <COMMAND>",
+    override_usage = "provost mcp [OPTIONS] <SERVER>\n       provost mcp [OPTIONS] --all\n       \
+                      provost mcp [OPTIONS] <COMMAND>",
     after_long_help = "\
 The gateway is PROVOST_MCP_URL, or else `/mcp` at PROVOST_GATEWAY or ANTHROPIC_BASE_URL; the
 credential is PROVOST_CREDENTIAL, or else ANTHROPIC_AUTH_TOKEN. `provost run` sets all but the
 first. A client that gives its servers an environment of their own must pass PROVOST_GATEWAY
 and PROVOST_CREDENTIAL on. No proxy is used.
 
-Exit codes, of `provost mcp SERVER`:
+Exit codes, of `provost mcp SERVER` and `--all`:
   0  the client ended it
   2  it is not said where the gateway is, or what to call it with
   4  the gateway could not be reached, not once
 
 Examples:
   provost mcp github
+  provost mcp --all                 # every server, as one
   provost mcp -- tools              # a server that is called like a command
   .mcp.json: {\"mcpServers\": {\"github\": {\"command\": \"provost\", \"args\": [\"mcp\", \"github\"]}}}"
 )]
@@ -58,6 +61,9 @@ pub(crate) struct Mcp {
     // Another id than the global `--server` has, which it would give its value to.
     #[arg(id = "mcp_server", value_name = "SERVER")]
     server: Option<ServerName>,
+    /// Be a way to all servers as one
+    #[arg(long, conflicts_with = "mcp_server")]
+    all: bool,
     #[command(subcommand)]
     asked: Option<Command>,
 }
@@ -120,25 +126,21 @@ pub(crate) struct Accept {
 }
 
 impl Mcp {
-    /// The server that this is to be a way to, if it is.
-    pub(crate) fn bridged(&self) -> Option<&ServerName> {
-        if self.asked.is_none() { self.server.as_ref() } else { None }
+    /// Whether this is to be a way to servers.
+    pub(crate) fn is_bridge(&self) -> bool {
+        self.asked.is_none() && (self.server.is_some() || self.all)
     }
 }
 
-/// Is a way to a server until the client is gone. Needs no data directory.
-pub(crate) fn bridge(
-    server: &ServerName,
-    ca_file: Option<PathBuf>,
-    printer: Printer,
-) -> Result<Exit> {
+/// Is a way to servers until the client is gone. Needs no data directory.
+pub(crate) fn bridge(to: &Mcp, ca_file: Option<PathBuf>, printer: Printer) -> Result<Exit> {
     let below = |base: String| format!("{}/mcp", base.trim_end_matches('/'));
     let gateway = || variable("PROVOST_GATEWAY").or_else(|| variable("ANTHROPIC_BASE_URL"));
     // Some clients keep the second of each pair from the servers they start.
     let credential =
         variable("PROVOST_CREDENTIAL").or_else(|| variable("ANTHROPIC_AUTH_TOKEN"));
     let asked = bridge::Asked {
-        server: server.clone(),
+        server: to.server.clone(),
         url: variable("PROVOST_MCP_URL").or_else(|| gateway().map(below)),
         credential: credential.map(Into::into),
         ca_file,
@@ -148,7 +150,7 @@ pub(crate) fn bridge(
 
 /// Does one of the commands.
 pub(crate) async fn run(asked: Mcp, invocation: &Invocation) -> Result<Exit> {
-    let (None, Some(asked)) = (asked.server, asked.asked) else {
+    let (None, false, Some(asked)) = (asked.server, asked.all, asked.asked) else {
         return Err(Misuse("name either a server or a command: `provost mcp --help`").into());
     };
     let client = invocation.client().await?;

@@ -41,6 +41,8 @@ mod mcp;
 #[cfg(test)]
 mod mcp_access_tokens;
 #[cfg(test)]
+mod mcp_all;
+#[cfg(test)]
 mod mcp_bridge;
 #[cfg(test)]
 mod mcp_oauth;

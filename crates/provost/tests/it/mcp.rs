@@ -1,6 +1,10 @@
 //! MCP through the gateway: the Python SDK as server and as client, and stock Claude Code.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use http::StatusCode;
 use provost_scripted::{Block, Message, Play, Script, Step};
@@ -53,7 +57,7 @@ pub(crate) enum Form {
 
 /// What the server speaks.
 #[derive(Clone, Copy, Debug)]
-enum Era {
+pub(crate) enum Era {
     Both,
     /// Only revisions that have sessions.
     Sessions,
@@ -76,25 +80,7 @@ impl Served {
         let python = client::python_mcp()?;
         let mut world = World::install(script).await;
         let notes = world.folder().join("notes");
-        let form = match form {
-            Form::Json => "json",
-            Form::Stream => "stream",
-        };
-        let era = match era {
-            Era::Both => "both",
-            Era::Sessions => "sessions",
-        };
-        let mut server = Command::new(python)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_server.py"))
-            .args([form, era])
-            .arg(&notes)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-        let port = tokio::time::timeout(Duration::from_secs(60), lines.next_line());
-        let port = port.await.expect("the server listens").unwrap().expect("a port");
+        let (server, port) = served(&python, (form, era), &notes).await;
         let config = world.data().join("provost.toml");
         let text = std::fs::read_to_string(&config).unwrap();
         let table = format!(
@@ -107,6 +93,7 @@ impl Served {
         Some(Self { world, _server: server, notes })
     }
 
+    /// The only server there is.
     fn url(&self) -> String {
         format!("http://{}/mcp/fake", self.world.server().gateway)
     }
@@ -115,6 +102,34 @@ impl Served {
     pub(crate) fn notes(&self) -> String {
         std::fs::read_to_string(&self.notes).unwrap_or_default()
     }
+}
+
+/// A server made with the SDK, and its port; it notes what was really run.
+pub(crate) async fn served(
+    python: &Path,
+    (form, era): (Form, Era),
+    notes: &Path,
+) -> (Child, String) {
+    let form = match form {
+        Form::Json => "json",
+        Form::Stream => "stream",
+    };
+    let era = match era {
+        Era::Both => "both",
+        Era::Sessions => "sessions",
+    };
+    let mut server = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_server.py"))
+        .args([form, era])
+        .arg(notes)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let port = tokio::time::timeout(Duration::from_secs(60), lines.next_line());
+    let port = port.await.expect("the server listens").unwrap().expect("a port");
+    (server, port)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,18 +211,28 @@ pub(crate) fn wants_to_push() -> Script {
 
 /// Claude Code under `provost run`, with `server` as `fake` in its configuration.
 pub(crate) fn claude(served: &Served, server: &Value) -> Option<Command> {
+    claude_with(&served.world, ("fake", server), "mcp__fake__push,mcp__fake__read")
+}
+
+/// Claude Code under `provost run`, with a server in its configuration, and with what of its
+/// tools it may use.
+pub(crate) fn claude_with(
+    world: &World,
+    (name, server): (&str, &Value),
+    allowed: &str,
+) -> Option<Command> {
     let program = client::claude()?;
-    let home = served.world.folder().join("home");
+    let home = world.folder().join("home");
     std::fs::create_dir_all(&home).unwrap();
-    let config = json!({"mcpServers": {"fake": server}});
+    let config = json!({"mcpServers": {name: server}});
     let file = home.join("mcp.json");
     std::fs::write(&file, config.to_string()).unwrap();
     let run = ["run", "--agent", AGENT, "--", program.to_str().unwrap()];
-    let mut command = served.world.command(&run);
+    let mut command = world.command(&run);
     command
         .args(["-p", "Push it.", "--model", MODEL, "--output-format", "json"])
         .args(["--strict-mcp-config", "--mcp-config", file.to_str().unwrap()])
-        .args(["--allowedTools", "mcp__fake__push,mcp__fake__read"])
+        .args(["--allowedTools", allowed])
         .env("HOME", &home)
         .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
         .current_dir(&home)

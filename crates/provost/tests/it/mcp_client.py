@@ -11,7 +11,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-where, token, mode = sys.argv[1:]
+where, token, mode, *servers = sys.argv[1:]
 
 
 async def call(client: Client, name: str, **arguments: object) -> None:
@@ -30,7 +30,7 @@ async def transport() -> AsyncIterator[object]:
     """To a URL, or to a program, which is then the bridge."""
     if not where.startswith("http"):
         env = {"PROVOST_GATEWAY": os.environ["PROVOST_GATEWAY"], "PROVOST_CREDENTIAL": token}
-        yield stdio_client(StdioServerParameters(command=where, args=["mcp", "fake"], env=env))
+        yield stdio_client(StdioServerParameters(command=where, args=["mcp", "--all" if servers else "fake"], env=env))
         return
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(headers=headers) as http:
@@ -41,11 +41,12 @@ async def main() -> None:
     async with transport() as way, Client(way, mode=mode) as client:
         tools = await client.list_tools()
         print("tools:", *sorted(tool.name for tool in tools.tools))
-        await call(client, "read", repo="acme/site")
-        await call(client, "slow", repo="acme/site")
-        await call(client, "push", repo="acme/site")
-        await call(client, "read", repo="evil/site")
-        await call(client, "read")
+        for prefix in [f"{server}__" for server in servers] or [""]:
+            await call(client, prefix + "read", repo="acme/site")
+            await call(client, prefix + "slow", repo="acme/site")
+            await call(client, prefix + "push", repo="acme/site")
+            await call(client, prefix + "read", repo="evil/site")
+            await call(client, prefix + "read")
         print("done")
 
 
