@@ -27,6 +27,14 @@ const MCP_NODE: &str = "target/clients/conformance/node_modules/node/bin/node";
 /// Where the newer suite of [`MCP_CONFORMANCE`] is.
 const MCP_SUITE: &str =
     "target/clients/conformance/node_modules/conformance-next/dist/index.js";
+/// Servers that people run, as programs. Source: the newest, November 2026.
+const MCP_SERVERS: [&str; 3] = [
+    "@modelcontextprotocol/server-everything@2026.8.31",
+    "@modelcontextprotocol/server-filesystem@2026.8.31",
+    "@modelcontextprotocol/server-memory@2026.8.31",
+];
+/// One of [`MCP_SERVERS`].
+const MCP_SERVER: &str = "target/clients/servers/node_modules/.bin/mcp-server-memory";
 /// The package of [`CLAUDE_CODE`] that holds the program itself.
 const CLAUDE_PROGRAM: &str =
     "target/clients/node_modules/@anthropic-ai/claude-code-linux-x64/claude";
@@ -59,6 +67,7 @@ pub(crate) fn install() -> Result<Vec<Missing>> {
         ("Anthropic Python SDK", anthropic_python()),
         ("MCP Python SDK", mcp_python()),
         ("MCP conformance suite", mcp_conformance()),
+        ("MCP servers", mcp_servers()),
     ] {
         if let Err(error) = installed {
             missing.push(Missing { client, reason: format!("{error:#}") });
@@ -123,6 +132,21 @@ fn mcp_conformance() -> Result<()> {
     let runs = step::works(&mut step::program(MCP_NODE, &[MCP_SUITE, "list"]));
     anyhow::ensure!(runs, "{MCP_SUITE} was installed but does not start");
     remember("target/clients/mcp-conformance.version", &versions)
+}
+
+/// In a folder of their own, for the same reason. They run under the Node of
+/// [`mcp_conformance`].
+fn mcp_servers() -> Result<()> {
+    let versions = MCP_SERVERS.join(" ");
+    if is_version("target/clients/mcp-servers.version", &versions, MCP_SERVER) {
+        return Ok(());
+    }
+    let folder = "target/clients/servers";
+    let arguments = ["install", "--no-audit", "--no-fund", "--prefix", folder];
+    let mut npm = step::program("npm", &arguments);
+    let installed = step::passes(npm.args(MCP_SERVERS))?;
+    anyhow::ensure!(installed, "npm could not install {versions}");
+    remember("target/clients/mcp-servers.version", &versions)
 }
 
 /// True when `program` is there, and was put there at `version`.

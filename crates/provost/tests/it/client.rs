@@ -30,6 +30,13 @@ pub(crate) fn node() -> Option<PathBuf> {
     found("the MCP conformance suite", node)
 }
 
+/// The folder of the programs that are MCP servers, or the reason there is none. They need
+/// [`node`].
+pub(crate) fn mcp_servers() -> Option<PathBuf> {
+    found("the MCP servers", installed("mcp-servers.version"))?;
+    Some(installed("servers/node_modules/.bin"))
+}
+
 /// The program of a conformance suite that [`node`] runs.
 pub(crate) fn conformance(package: &str) -> PathBuf {
     installed(&format!("conformance/node_modules/{package}/dist/index.js"))

@@ -49,6 +49,8 @@ mod mcp_oauth;
 #[cfg(test)]
 mod mcp_programs;
 #[cfg(test)]
+mod mcp_servers;
+#[cfg(test)]
 mod mcp_tools;
 #[cfg(test)]
 mod operations;
