@@ -23,6 +23,8 @@ mod command_line;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod conformance_oauth;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod faults;
