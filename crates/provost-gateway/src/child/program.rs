@@ -81,7 +81,7 @@ pub struct Resources {
     /// Memory it may map. Unit: bytes. Some runtimes map far more than they use.
     pub address_space_bytes: Option<u64>,
     /// Memory of its own that it may write to. Unit: bytes. What is only set aside does not
-    /// count, so it fits runtimes that map much. Source: getrlimit(2), `RLIMIT_DATA`, Linux 4.7.
+    /// count, so it fits runtimes that map much. Source: getrlimit(2), `RLIMIT_DATA`.
     pub data_bytes: Option<u64>,
     /// Files it may have open; at least 16.
     pub open_files: Option<u64>,
