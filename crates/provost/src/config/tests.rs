@@ -219,6 +219,10 @@ fn mcp_servers_are_tables_under_names_of_ones_own() {
         },
     };
     assert_eq!(files.way, program);
+}
+
+#[test]
+fn what_is_wrong_with_an_mcp_server_is_told() {
     for (text, want) in [
         (
             "[mcp.servers.GitHub]\nurl = \"http://h\"",

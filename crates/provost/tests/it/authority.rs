@@ -174,7 +174,7 @@ impl Shared {
             (&Method::POST, "/token") => {
                 let basic = head.headers.get(header::AUTHORIZATION);
                 let basic = basic.map(|value| value.to_str().unwrap().to_owned());
-                self.token(&String::from_utf8(body.to_vec()).unwrap(), basic)
+                self.token(std::str::from_utf8(&body).unwrap(), basic)
             }
             _ => told(404, &json!({})),
         }
