@@ -17,18 +17,20 @@ mod refuse;
 mod resource;
 mod server;
 mod sessions;
+mod waiting;
 mod wire;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use http::{HeaderValue, header::WWW_AUTHENTICATE, request::Parts};
 use provost_gateway::{HttpAsk, HttpFrame, HttpPlane};
 use provost_pipeline::{Gateway, Malformed, MalformedKind, Permit, Presented, Refusal, Reply};
 use provost_secrets::Vault;
-use provost_types::{Action, Outcome, Status};
+use provost_types::{Action, ApprovalId, Outcome, Status};
 use tokio_util::sync::CancellationToken;
 
 pub use all::McpService;
@@ -39,9 +41,13 @@ pub use programs::Programs;
 pub use resource::{METADATA, Protected};
 pub use server::{Server, ServerError, ServerName, ServerNameError};
 use sessions::Sessions;
+use waiting::Waiting;
 
 /// What the path of every server begins with.
 pub const PATH: &str = "/mcp/";
+
+/// Most frames of an answer that wait for a slow client. Ours: as few as keep both busy.
+const FRAMES_MAX: usize = 4;
 
 /// The path of all servers as one.
 pub const ALL: &str = "/mcp";
@@ -106,7 +112,8 @@ impl HttpPlane for McpPlane {
     fn gateway(&self, ask: &HttpAsk) -> Mcp {
         let challenge =
             self.protected.as_deref().map(|protected| protected.challenge(&ask.parts));
-        Mcp { plane: self.clone(), asked: OnceLock::new(), challenge }
+        let waiting = Waiting::default();
+        Mcp { plane: self.clone(), asked: OnceLock::new(), challenge, waiting }
     }
 }
 
@@ -144,6 +151,8 @@ pub struct Mcp {
     asked: OnceLock<Result<Asked, AskedError>>,
     /// What a caller is told who is not known.
     challenge: Option<HeaderValue>,
+    /// How far the client was kept waiting for people.
+    waiting: Waiting,
 }
 
 impl Gateway for Mcp {
@@ -179,7 +188,41 @@ impl Gateway for Mcp {
             // Cannot be: what is malformed was not admitted.
             return Outcome::because(Status::Failed, "the request was not read");
         };
-        execute::execute((&self.plane, server, asked), permit, ask, reply).await
+        if !self.waiting.has_begun() {
+            return execute::execute((&self.plane, server, asked), permit, ask, reply).await;
+        }
+        let (mut own, frames) = Reply::channel(FRAMES_MAX);
+        let answer = async {
+            let of = (&self.plane, server, asked);
+            let outcome = execute::execute(of, permit, ask, &mut own).await;
+            drop(own);
+            outcome
+        };
+        tokio::join!(answer, waiting::pass_on(frames, reply, asked)).0
+    }
+
+    fn patience(&self, ask: &HttpAsk) -> Duration {
+        match self.asked.get() {
+            Some(Ok(asked)) if Waiting::is_possible(asked, &ask.parts.headers) => Duration::MAX,
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+
+    fn keep_waiting(&mut self, ask: &HttpAsk, on: ApprovalId) -> Vec<HttpFrame> {
+        match self.asked.get() {
+            Some(Ok(asked)) if Waiting::is_possible(asked, &ask.parts.headers) => {
+                self.waiting.tell(asked, on)
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> Vec<HttpFrame> {
+        let whole = self.refuse(refusal);
+        match self.asked.get() {
+            Some(Ok(asked)) if self.waiting.has_begun() => waiting::continued(whole, asked),
+            Some(_) | None => vec![whole],
+        }
     }
 
     fn refuse(&self, refusal: &Refusal) -> HttpFrame {

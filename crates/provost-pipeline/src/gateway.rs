@@ -52,6 +52,11 @@ pub trait Gateway: Send {
 
     /// Says no, in the protocol's own words.
     fn refuse(&self, refusal: &Refusal) -> Self::Answer;
+
+    /// The same to a client that was kept waiting and may have got a part of an answer.
+    fn refusal(&self, refusal: &Refusal) -> Vec<Self::Answer> {
+        vec![self.refuse(refusal)]
+    }
 }
 
 /// What a request carried as proof of who is asking.

@@ -89,8 +89,11 @@ impl Pipeline {
         let permit = match self.admit(gateway, &ask, action, &mut reply).await {
             Ok(permit) => permit,
             Err(refusal) => {
-                if reply.send(gateway.refuse(&refusal)).await.is_err() {
-                    tracing::debug!(%action, "client left before its refusal");
+                for frame in gateway.refusal(&refusal) {
+                    if reply.send(frame).await.is_err() {
+                        tracing::debug!(%action, "client left before its refusal");
+                        break;
+                    }
                 }
                 return;
             }
@@ -129,14 +132,17 @@ impl Pipeline {
         reply: &mut Reply<G::Answer>,
     ) -> Result<Permit, Refusal> {
         let mut known = Known::default();
-        let waiting = Waiting::new(gateway.patience(ask).min(self.approvals.wait_max()));
+        let mut waiting = None;
         let admitted = loop {
             match self.steps(gateway, ask, action, &mut known).await {
                 Ok(Step::Admitted(permit)) => break Ok(permit),
                 Ok(Step::Again) => {}
                 Ok(Step::Held(held)) => {
+                    let most = self.approvals.wait_max();
+                    let waiting = waiting
+                        .get_or_insert_with(|| Waiting::new(gateway.patience(ask).min(most)));
                     // Decided again from the beginning, for all may have changed meanwhile.
-                    if let Err(reason) = wait(gateway, ask, reply, (*held, &waiting)).await {
+                    if let Err(reason) = wait(gateway, ask, reply, (*held, waiting)).await {
                         break Err(reason);
                     }
                 }
