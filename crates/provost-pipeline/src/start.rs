@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    ApprovalTimes, Approvals, By, Directory, DirectoryError, LedgerDown, Pipeline, PolicyDirectory, RefusalCode,
+    ApprovalTimes, Approvals, By, Directory, DirectoryError, LedgerDown, Pipeline,
+    PolicyDirectory, RefusalCode,
     flood::Flood,
     record::{Closer, Recorder},
     tool_calls::ToolCalls,
@@ -102,8 +103,17 @@ impl Pipeline {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Arc<Self>, StartError> {
-        let Parts { journal, store, bodies, master, policies, clock, limits, approvals, purpose } =
-            parts;
+        let Parts {
+            journal,
+            store,
+            bodies,
+            master,
+            policies,
+            clock,
+            limits,
+            approvals,
+            purpose,
+        } = parts;
         let recorder = Recorder { journal, clock, boot: BootId::generate() };
         let recovered = close_open_intents(&store, &recorder).await?;
         if purpose == Purpose::Serve || recovered > 0 {

@@ -203,8 +203,7 @@ async fn ask(asked: &Asked) -> Result<Answer, Failure> {
 
     let failed = |error| Failure { event: Some(event.clone()), error };
     let gateway = Gateway::named(asked).map_err(failed)?;
-    let slow =
-        |_| failed(HookError::TimedOut { gateway: gateway.name(), wait: most });
+    let slow = |_| failed(HookError::TimedOut { gateway: gateway.name(), wait: most });
     let reply = timeout_at(deadline, gateway.post(input)).await.map_err(slow)?;
     let object = reply.and_then(|reply| gateway.understood(&event, &reply)).map_err(failed)?;
     Ok(Answer { event, object })

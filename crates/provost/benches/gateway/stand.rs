@@ -67,7 +67,8 @@ impl Stand {
         done(&mut provost(&["agent", "create", AGENT, "--project", "benches"]), "")?;
         fs::write(data.join("policies/mcp.cedar"), MCP_POLICY)?;
         let server = format!("\n[mcp.servers.bench]\nurl = \"http://{model}/mcp/bench\"\n");
-        let mut config = File::options().append(true).create(true).open(data.join("provost.toml"))?;
+        let mut config =
+            File::options().append(true).create(true).open(data.join("provost.toml"))?;
         config.write_all(server.as_bytes())?;
         let log = File::create(folder.path().join("log"))?;
         let serve = provost(&["serve"]).stdout(Stdio::null()).stderr(log).spawn()?;

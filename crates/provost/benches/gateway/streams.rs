@@ -89,7 +89,9 @@ async fn open(stand: &Stand, every: u64) -> Result<TcpStream> {
         r#"{{"model":"claude-sonnet-5+endless-{every}","max_tokens":1024,"stream":true,"messages":[{{"role":"user","content":"count the sheep, please"}}]}}"#
     );
     let mut stream = connect(stand.gateway).await?;
-    stream.write_all(&request((stand.gateway, "/v1/messages"), &stand.credential, &body)).await?;
+    stream
+        .write_all(&request((stand.gateway, "/v1/messages"), &stand.credential, &body))
+        .await?;
     let mut bytes = Vec::new();
     while Body::behind(&bytes)?.is_none_or(|body| bytes.len() <= body.start) {
         ensure!(stream.read_buf(&mut bytes).await? > 0, "the stream ended at once");

@@ -38,8 +38,8 @@ pub(crate) struct Hook {
     )]
     timeout_s: u64,
 
-    /// How much longer a tool call may wait for people, if policy holds it. In print mode, where
-    /// nobody is there to wait, Claude Code is told to put the call off instead
+    /// How much longer a tool call may wait for people, if policy holds it. In print mode,
+    /// where nobody waits, Claude Code is told to put the call off instead
     #[arg(
         long,
         value_name = "SECONDS",

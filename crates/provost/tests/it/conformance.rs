@@ -223,7 +223,7 @@ fn stable(details: &Value) -> Value {
             };
             // The id of an event is where its stream may be resumed.
             let is_event = members.contains_key("data");
-            let is_kept = |key: &str| !is_own(key) && !(is_event && key == "id");
+            let is_kept = |key: &str| !(is_own(key) || is_event && key == "id");
             let kept = members.iter().filter(|(key, _)| is_kept(key));
             kept.map(|(key, value)| (key.clone(), stable(value))).collect()
         }

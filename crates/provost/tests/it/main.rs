@@ -47,6 +47,8 @@ mod mcp_all;
 #[cfg(test)]
 mod mcp_bridge;
 #[cfg(test)]
+mod mcp_holds;
+#[cfg(test)]
 mod mcp_oauth;
 #[cfg(test)]
 mod mcp_programs;
