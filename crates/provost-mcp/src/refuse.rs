@@ -1,8 +1,9 @@
-//! Every reason for a no, as JSON-RPC errors.
+//! Every reason for a no, as JSON-RPC.
 //!
-//! A request that is denied gets its error with status 200: that is what Claude Code shows to
-//! the model word for word, and goes on (measured, 2.1.330). What concerns the connection, and
-//! not one request, is said with HTTP's own status.
+//! A call of a tool that is denied gets a result with `isError`, which clients give to the
+//! model; another request gets an error. Both with status 200, so that the client goes on. What
+//! concerns the connection, and not one request, is said with HTTP's own status.
+//! Source: MCP 2025-11-25, "Tools", "Error Handling".
 
 use bytes::Bytes;
 use http::{
@@ -47,12 +48,34 @@ pub(crate) struct Told {
     pub(crate) status: StatusCode,
     pub(crate) code: i32,
     pub(crate) message: String,
+    /// It is the result of a call, not an error.
+    pub(crate) result: Option<ResultForm>,
+}
+
+/// What a result looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResultForm {
+    /// As in revisions with sessions.
+    Plain,
+    /// With its type. Source: MCP 2026-07-28, "resultType".
+    Typed,
 }
 
 impl Told {
     /// Says no to one request.
     pub(crate) fn no(code: i32, message: impl Into<String>) -> Self {
-        Self { status: StatusCode::OK, code, message: message.into() }
+        Self { status: StatusCode::OK, code, message: message.into(), result: None }
+    }
+
+    /// The same in a form that the model reads, if what was asked is a call of a tool.
+    pub(crate) fn to_model(self, asked: &Asked) -> Self {
+        let is_call = matches!(&asked.what, What::Post(Message::Request { method, .. })
+            if method == "tools/call");
+        let form = match asked.head.is_stateless() {
+            true => ResultForm::Typed,
+            false => ResultForm::Plain,
+        };
+        Self { result: is_call.then_some(form), ..self }
     }
 
     /// An admitted action that has to stop.
@@ -61,15 +84,20 @@ impl Told {
         Self::no(code, stop.sentence())
     }
 
-    /// The JSON-RPC error.
-    pub(crate) fn error(&self, id: Option<&Id>, action: ActionId) -> Bytes {
+    /// The JSON-RPC answer.
+    pub(crate) fn answer(&self, id: Option<&Id>, action: ActionId) -> Bytes {
         let message = format!("{} [Provost: `provost audit show {action}`]", self.message);
-        jsonrpc::error(id, self.code, &message)
+        match (self.result, id) {
+            (Some(form), Some(id)) => {
+                jsonrpc::failed_call(id, &message, form == ResultForm::Typed)
+            }
+            (Some(_), None) | (None, _) => jsonrpc::error(id, self.code, &message),
+        }
     }
 
     /// As a whole reply.
     pub(crate) fn response(&self, id: Option<&Id>, action: ActionId) -> Response<Bytes> {
-        let mut response = Response::new(self.error(id, action));
+        let mut response = Response::new(self.answer(id, action));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -111,7 +139,11 @@ pub(crate) fn refuse(
         None => (None, None),
     };
     let (status, code) = form(refusal.code, read, unread);
-    let told = Told { status, code, message: refusal.message.clone() };
+    let told = Told { status, ..Told::no(code, refusal.message.clone()) };
+    let told = match (read, refusal.code) {
+        (Some(asked), RefusalCode::Denied | RefusalCode::Held) => told.to_model(asked),
+        _ => told,
+    };
     told.response(read.and_then(id), refusal.action)
 }
 

@@ -298,7 +298,7 @@ impl Stream<'_> {
 
     fn instead(&self, told: &Told) -> (String, Outcome) {
         let id = self.exchange.request().map(|(id, _, _)| id);
-        let error = told.error(id, self.exchange.permit.action());
+        let error = told.answer(id, self.exchange.permit.action());
         let outcome = Outcome::because(Status::Failed, told.message.clone());
         (String::from_utf8_lossy(&error).into_owned(), outcome)
     }
@@ -375,7 +375,7 @@ impl Stream<'_> {
     async fn say(&mut self, told: Option<Told>) -> Result<(), ClientGone> {
         if let (Some(told), Some((id, _, _))) = (told, self.exchange.request()) {
             // What was sent are whole events, so another may follow.
-            let error = told.error(Some(id), self.exchange.permit.action());
+            let error = told.answer(Some(id), self.exchange.permit.action());
             let event = events::message(&String::from_utf8_lossy(&error));
             self.reply.send(HttpFrame::Data(event.clone())).await?;
             self.sink.update(&event).await;

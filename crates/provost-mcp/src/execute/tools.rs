@@ -71,14 +71,14 @@ impl Exchange<'_> {
         }
         let Some(PinnedTool { pin, definition }) = pinned else {
             let message = format!("MCP server `{server}` lists no tool {name:?}.");
-            return Err(NoAnswer::told(Told::no(INVALID_PARAMS, message)));
+            return Err(self.not_called(INVALID_PARAMS, message));
         };
         if let Pin::Held { since } = pin {
             let message = format!(
                 "The tool {name:?} of MCP server `{server}` may not be called: its definition \
                  changed on {since}; a person must look: `provost mcp tools {server}`."
             );
-            return Err(NoAnswer::told(Told::no(DENIED, message)));
+            return Err(self.not_called(DENIED, message));
         }
         let arguments = params.raw("arguments").unwrap_or_else(|| "{}".to_owned());
         let repeated = head::repeated(&self.headers).map_err(|error| error.to_string());
@@ -90,8 +90,13 @@ impl Exchange<'_> {
             })?;
         self.plane.schemas.check(&definition, &arguments).map_err(|why| {
             let message = format!("The tool {name:?} does not take these arguments: {why}.");
-            NoAnswer::told(Told::no(INVALID_PARAMS, message))
+            self.not_called(INVALID_PARAMS, message)
         })
+    }
+
+    /// The call was not made, and the model hears why.
+    fn not_called(&self, code: i32, message: String) -> Box<NoAnswer> {
+        NoAnswer::told(Told::no(code, message).to_model(self.asked))
     }
 
     /// Asks the server for all its tools, in the client's session, and pins them.

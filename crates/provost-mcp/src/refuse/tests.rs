@@ -30,11 +30,18 @@ fn told(code: RefusalCode, asked: Option<&Result<Asked, AskedError>>) -> String 
     let response = refuse(&refusal, asked);
     let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!(body["jsonrpc"], "2.0");
-    let message = body["error"]["message"].as_str().unwrap();
+    let result = &body["result"];
+    let message = match result["isError"] == true {
+        true => result["content"][0]["text"].as_str().unwrap(),
+        false => body["error"]["message"].as_str().unwrap(),
+    };
     let action = refusal.action;
     assert_eq!(message, format!("not \"this\" [Provost: `provost audit show {action}`]"));
-    let told =
-        format!("{} {} {}", response.status().as_u16(), body["id"], body["error"]["code"]);
+    let what = match (&body["error"]["code"], &result["resultType"]) {
+        (code, _) if code.is_number() => code.to_string(),
+        (_, kind) => format!("isError {kind}"),
+    };
+    let told = format!("{} {} {what}", response.status().as_u16(), body["id"]);
     assert_eq!(response.headers()["x-provost-action"], action.to_string());
     let extra = ["www-authenticate", "allow", "retry-after"].into_iter().filter_map(|name| {
         Some(format!(" {name}={}", response.headers().get(name)?.to_str().unwrap()))
@@ -50,7 +57,8 @@ fn a_request_is_told_no_in_its_answer() {
         (RefusalCode::SessionOver, "403 \"x\" -32012"),
         (RefusalCode::Paused, "403 \"x\" -32012"),
         (RefusalCode::Killed, "403 \"x\" -32012"),
-        (RefusalCode::Denied, "200 \"x\" -32010"),
+        (RefusalCode::Denied, "200 \"x\" isError null"),
+        (RefusalCode::Held, "200 \"x\" isError null"),
         (RefusalCode::Malformed, "200 \"x\" -32602"),
         (RefusalCode::TooLarge, "413 \"x\" -32600"),
         (RefusalCode::NotFound, "200 \"x\" -32601"),
@@ -63,6 +71,8 @@ fn a_request_is_told_no_in_its_answer() {
     }
     let modern = asked("POST", "2026-07-28", CALL);
     assert_eq!(told(RefusalCode::NotFound, Some(&modern)), "404 \"x\" -32601");
+    let complete = "200 \"x\" isError \"complete\"";
+    assert_eq!(told(RefusalCode::Denied, Some(&modern)), complete);
 }
 
 #[test]

@@ -265,6 +265,16 @@ pub(crate) fn request(id: &Id, method: &str, params: &str) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#).into()
 }
 
+/// The result of a call that was not made, in words for the model.
+pub(crate) fn failed_call(id: &Id, message: &str, is_typed: bool) -> Bytes {
+    let message = serde_json::Value::from(message);
+    let kind = if is_typed { r#","resultType":"complete""# } else { "" };
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":{message}}}],"isError":true{kind}}}}}"#
+    )
+    .into()
+}
+
 /// An error, as an answer to a request, or to none that can be named.
 pub(crate) fn error(id: Option<&Id>, code: i32, message: &str) -> Bytes {
     let id = id.map_or_else(|| "null".to_owned(), Id::to_string);

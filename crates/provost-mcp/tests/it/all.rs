@@ -147,7 +147,7 @@ async fn what_one_server_would_refuse_all_refuse_as_well() {
         let got = world.ask_all(call(name, repo)).await;
         assert_eq!(got.status(), StatusCode::OK);
         let error = got.error();
-        assert!(error.starts_with("7 -32010 ") && error.contains(want), "{name}: {error}");
+        assert!(error.starts_with("7 isError ") && error.contains(want), "{name}: {error}");
     }
     for (name, want) in [
         ("read", "SERVER__NAME"),

@@ -40,7 +40,7 @@ async fn a_tool_that_changed_is_held_until_a_person_looked() {
         let got = world.request(&session, "tools/call", call()).await;
         assert_eq!(got.status(), StatusCode::OK);
         let error = got.error();
-        assert!(error.starts_with("7 -32010 The tool \"read\""), "{error}");
+        assert!(error.starts_with("7 isError The tool \"read\""), "{error}");
         assert!(error.contains("provost mcp tools fake"), "{error}");
         let called = world.seen().iter().filter(|method| *method == "tools/call").count();
         assert_eq!(called, 1);
@@ -64,7 +64,7 @@ async fn a_tool_that_was_never_seen_is_looked_up_first() {
 
         let call = json!({"name": "unheard-of", "arguments": {}});
         let got = world.request(&session, "tools/call", call).await;
-        assert!(got.error().starts_with("7 -32602 MCP server `fake` lists no tool"));
+        assert!(got.error().starts_with("7 isError MCP server `fake` lists no tool"));
         world.close().await;
     }
 }
@@ -77,7 +77,7 @@ async fn arguments_that_the_schema_does_not_allow_reach_no_server() {
     let got = world.request(&session, "tools/call", call("five".into())).await;
     assert_eq!(got.status(), StatusCode::OK);
     let error = got.error();
-    assert!(error.starts_with("7 -32602 ") && error.contains("at `/n`"), "{error}");
+    assert!(error.starts_with("7 isError ") && error.contains("at `/n`"), "{error}");
     assert!(!world.seen().contains(&"tools/call".to_owned()));
     let got = world.request(&session, "tools/call", call(5.into())).await;
     assert!(got.message().get("result").is_some());

@@ -125,7 +125,7 @@ async fn a_denied_call_is_an_error_that_the_model_can_read() {
         let got = world.request(&session, "tools/call", call).await;
         assert_eq!(got.status(), StatusCode::OK);
         let error = got.error();
-        assert!(error.starts_with("7 -32010 ") && error.contains(want), "{error}");
+        assert!(error.starts_with("7 isError ") && error.contains(want), "{error}");
         assert!(error.contains("provost audit show act_"), "{error}");
     }
     assert_eq!(world.seen(), ["initialize"]);

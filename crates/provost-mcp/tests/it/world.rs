@@ -364,9 +364,15 @@ impl Got {
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// Code and message of the error that was answered, after `id`.
+    /// Code and message of the error that was answered, or `isError` and the text of a call
+    /// that failed, after `id`.
     pub(crate) fn error(&self) -> String {
         let message = self.message();
+        let result = &message["result"];
+        if result["isError"] == true {
+            let text = result["content"][0]["text"].as_str().unwrap();
+            return format!("{} isError {text}", message["id"]);
+        }
         let error = &message["error"];
         format!("{} {} {}", message["id"], error["code"], error["message"].as_str().unwrap())
     }

@@ -154,7 +154,7 @@ async fn the_python_sdk_calls_what_policy_lets_it_in_both_eras() {
                 "tools: push read slow\n",
                 "read: acme/site holds a page\n",
                 "slow: done at last\n",
-                "push: MCPError: ",
+                "push: error: ",
                 "open a pull request instead",
                 "acme-only",
                 "The tool \"read\" does not take these arguments: at `/`, ",

@@ -112,7 +112,7 @@ async fn the_python_sdk_calls_tools_of_both_servers_in_both_eras() {
                 "other__read: acme/site holds a page\n",
                 "other__slow: done at last\n",
                 "fake__push: pushed\n",
-                "other__push: MCPError: ",
+                "other__push: error: ",
                 "open a pull request instead",
                 "acme-only",
                 "[Provost: `provost audit show act_",

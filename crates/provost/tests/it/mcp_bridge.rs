@@ -520,7 +520,7 @@ async fn the_python_sdk_over_stdio_gets_what_it_gets_over_http() {
                 "tools: push read slow\n",
                 "read: acme/site holds a page\n",
                 "slow: done at last\n",
-                "push: MCPError: ",
+                "push: error: ",
                 "open a pull request instead",
                 "The tool \"read\" does not take these arguments: at `/`, ",
                 "done\n",

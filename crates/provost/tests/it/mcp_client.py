@@ -20,7 +20,8 @@ async def call(client: Client, name: str, **arguments: object) -> None:
 
     try:
         result = await client.call_tool(name, arguments, progress_callback=on_progress)
-        print(f"{name}: {result.content[0].text}")
+        failed = "error: " if result.is_error else ""
+        print(f"{name}: {failed}{result.content[0].text}")
     except Exception as error:
         print(f"{name}: {type(error).__name__}: {error}")
 
