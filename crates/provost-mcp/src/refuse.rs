@@ -68,7 +68,7 @@ impl Told {
     }
 
     /// The same in a form that the model reads, if what was asked is a call of a tool.
-    pub(crate) fn to_model(self, asked: &Asked) -> Self {
+    pub(crate) fn for_model(self, asked: &Asked) -> Self {
         let is_call = matches!(&asked.what, What::Post(Message::Request { method, .. })
             if method == "tools/call");
         let form = match asked.head.is_stateless() {
@@ -141,7 +141,7 @@ pub(crate) fn refuse(
     let (status, code) = form(refusal.code, read, unread);
     let told = Told { status, ..Told::no(code, refusal.message.clone()) };
     let told = match (read, refusal.code) {
-        (Some(asked), RefusalCode::Denied | RefusalCode::Held) => told.to_model(asked),
+        (Some(asked), RefusalCode::Denied | RefusalCode::Held) => told.for_model(asked),
         _ => told,
     };
     told.response(read.and_then(id), refusal.action)

@@ -96,7 +96,7 @@ impl Exchange<'_> {
 
     /// The call was not made, and the model hears why.
     fn not_called(&self, code: i32, message: String) -> Box<NoAnswer> {
-        NoAnswer::told(Told::no(code, message).to_model(self.asked))
+        NoAnswer::told(Told::no(code, message).for_model(self.asked))
     }
 
     /// Asks the server for all its tools, in the client's session, and pins them.
