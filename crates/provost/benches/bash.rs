@@ -20,7 +20,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("one command", "ls -la src"),
     ("a pipe", "git log --oneline | head -20 | grep -c fix"),
     ("several", "cd build && cmake .. -DX=1 && make -j8 2>&1 | tee log.txt; echo $?"),
-    ("nested", r#"bash -c "find . -name '*.rs' | xargs -I{} sh -c 'wc -l {} >> /tmp/count'""#),
+    ("nested", r#"bash -c "cd src && sh -c 'rm a; pwd'""#),
     (
         "a loop",
         "for f in $(git ls-files '*.md'); do sed -i 's/a/b/' \"$f\" && git add $f; done",
