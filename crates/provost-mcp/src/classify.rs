@@ -122,6 +122,12 @@ impl Asked {
         Ok(Self { head, what })
     }
 
+    /// Whether a tool is called.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(&self.what, What::Post(Message::Request { method, .. })
+            if method == "tools/call")
+    }
+
     /// Says what it would do on `server`; `body` is the whole of it.
     ///
     /// # Errors

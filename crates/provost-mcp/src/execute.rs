@@ -175,9 +175,8 @@ impl Exchange<'_> {
 
     /// The tool that is called.
     fn called(&self) -> Option<(String, &Params)> {
-        let (_, method, params) = self.request()?;
-        let name = params.string("name").filter(|_| method == "tools/call")?;
-        Some((name, params))
+        let (_, _, params) = self.request().filter(|_| self.asked.is_call())?;
+        Some((params.string("name")?, params))
     }
 
     /// The session has to be this caller's, and the id not in use.

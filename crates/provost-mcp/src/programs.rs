@@ -261,7 +261,7 @@ impl Running {
             response.headers_mut().insert(CONTENT_TYPE, json);
             return Ok(response);
         }
-        Ok(streamed(Some(events::message(&String::from_utf8_lossy(&first.line))), told))
+        Ok(streamed(Some(events::message(&first.line)), told))
     }
 }
 

@@ -69,13 +69,11 @@ impl Told {
 
     /// The same in a form that the model reads, if what was asked is a call of a tool.
     pub(crate) fn for_model(self, asked: &Asked) -> Self {
-        let is_call = matches!(&asked.what, What::Post(Message::Request { method, .. })
-            if method == "tools/call");
         let form = match asked.head.is_stateless() {
             true => ResultForm::Typed,
             false => ResultForm::Plain,
         };
-        Self { result: is_call.then_some(form), ..self }
+        Self { result: asked.is_call().then_some(form), ..self }
     }
 
     /// An admitted action that has to stop.

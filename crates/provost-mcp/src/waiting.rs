@@ -3,10 +3,7 @@
 //! Source: MCP 2025-06-18 and 2026-07-28, "Progress"; WHATWG HTML §9.2.6 for comments.
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
-};
+use http::{HeaderMap, Response, StatusCode, header::ACCEPT};
 use provost_gateway::HttpFrame;
 use provost_pipeline::Reply;
 use provost_types::ApprovalId;
@@ -16,7 +13,10 @@ use tokio::sync::mpsc;
 use crate::{
     classify::{Asked, What},
     refuse::{self, NO_ANSWER},
-    wire::jsonrpc::Message,
+    wire::{
+        edit, events, head,
+        jsonrpc::{self, Message},
+    },
 };
 
 /// How far a client was kept waiting.
@@ -30,9 +30,7 @@ impl Waiting {
     /// Whether a client can be kept waiting with what it asks.
     pub(crate) fn is_possible(asked: &Asked, headers: &HeaderMap) -> bool {
         let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|it| it.to_str().ok());
-        let calls = matches!(&asked.what, What::Post(Message::Request { method, .. })
-            if method == "tools/call");
-        calls && accepted.any(|accepted| accepted.contains("text/event-stream"))
+        asked.is_call() && accepted.any(|accepted| accepted.contains("text/event-stream"))
     }
 
     /// Whether the stream has begun.
@@ -44,11 +42,13 @@ impl Waiting {
     pub(crate) fn tell(&mut self, asked: &Asked, on: ApprovalId) -> Vec<HttpFrame> {
         let mut frames = Vec::new();
         if !self.has_begun() {
-            frames.push(HttpFrame::Head(head()));
+            let (mut begun, ()) = Response::new(()).into_parts();
+            begun.headers = head::of_stream(None);
+            frames.push(HttpFrame::Head(begun));
         }
         self.rounds = self.rounds.saturating_add(1);
         let told = match progress_token(asked) {
-            Some(token) => event(&progress(&token, self.rounds, on)),
+            Some(token) => events::message(&progress(&token, self.rounds, on)),
             // No notification without a token; a comment keeps the connection alive.
             None => Bytes::from_static(b": people are asked\n\n"),
         };
@@ -83,29 +83,22 @@ pub(crate) fn continued(frame: HttpFrame, asked: &Asked) -> Vec<HttpFrame> {
     match frame {
         HttpFrame::Head(_) => Vec::new(),
         HttpFrame::Whole(response) => {
-            let told = match is_message(&response) {
-                true => event(response.body()),
-                false => event(&no_answer(asked, response.status())),
+            let told = match answers(asked, response.body()) {
+                true => response.into_body(),
+                false => no_answer(asked, response.status()),
             };
-            vec![HttpFrame::Data(told), HttpFrame::End]
+            vec![HttpFrame::Data(events::message(&told)), HttpFrame::End]
         }
         HttpFrame::Data(_) | HttpFrame::End | HttpFrame::Abort => vec![frame],
     }
 }
 
-fn head() -> http::response::Parts {
-    let (mut head, ()) = Response::new(()).into_parts();
-    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    head.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    head
-}
-
 /// The client's name for this request's progress, if it wants to hear of any.
 fn progress_token(asked: &Asked) -> Option<Value> {
     let What::Post(Message::Request { params, .. }) = &asked.what else { return None };
-    let params: Value = serde_json::from_str(params.text()?).ok()?;
-    let token = params.pointer("/_meta/progressToken")?;
-    (token.is_string() || token.is_i64() || token.is_u64()).then(|| token.clone())
+    let token = edit::at(params.text()?, &["_meta", "progressToken"])?;
+    let token: Value = serde_json::from_str(token.get()).ok()?;
+    (token.is_string() || token.is_i64() || token.is_u64()).then_some(token)
 }
 
 fn progress(token: &Value, rounds: u64, on: ApprovalId) -> Vec<u8> {
@@ -116,32 +109,20 @@ fn progress(token: &Value, rounds: u64, on: ApprovalId) -> Vec<u8> {
     notification.to_string().into_bytes()
 }
 
-/// Whether a whole answer is a message that clients read.
-fn is_message(response: &Response<Bytes>) -> bool {
-    let message: Result<Value, _> = serde_json::from_slice(response.body());
-    message.is_ok_and(|message| message.get("jsonrpc").is_some() && message.get("id").is_some())
+/// Whether a body is the answer to what was asked: for another the client would not look, and
+/// wait on.
+fn answers(asked: &Asked, body: &[u8]) -> bool {
+    let of = match jsonrpc::read_told(body) {
+        Ok(Message::Answer { id, .. }) => id,
+        Ok(Message::Request { .. } | Message::Notification { .. }) | Err(_) => None,
+    };
+    of.is_some() && of.as_ref() == refuse::id(asked)
 }
 
 /// The status is sent already, so an error says what it would have said.
-fn no_answer(asked: &Asked, status: StatusCode) -> Vec<u8> {
-    let id = refuse::id(asked)
-        .map_or(Value::Null, |id| serde_json::from_str(&id.to_string()).unwrap_or_default());
+fn no_answer(asked: &Asked, status: StatusCode) -> Bytes {
     let message = format!("There is no answer: the MCP server answered with status {status}.");
-    let error = json!({"code": NO_ANSWER, "message": message});
-    json!({"error": error, "id": id, "jsonrpc": "2.0"}).to_string().into_bytes()
-}
-
-/// A message as an event: JSON may have line breaks between its parts.
-fn event(json: &[u8]) -> Bytes {
-    let mut event = b"event: message\n".to_vec();
-    for line in json.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty())
-    {
-        event.extend_from_slice(b"data: ");
-        event.extend_from_slice(line);
-        event.push(b'\n');
-    }
-    event.push(b'\n');
-    event.into()
+    jsonrpc::error(refuse::id(asked), NO_ANSWER, &message)
 }
 
 #[cfg(test)]
@@ -230,6 +211,14 @@ mod tests {
             HttpFrame::Whole(response)
         };
         let (head, ()) = Response::new(()).into_parts();
+        let no_answer = |status: &str| {
+            format!(
+                "event: message\ndata: {{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{{\"code\":-32011,\
+                 \"message\":\"There is no answer: the MCP server answered with status \
+                 {status}.\"}}}}\n\nend|"
+            )
+        };
+        let (not_found, ok) = (no_answer("404 Not Found"), no_answer("200 OK"));
         for (frame, want) in [
             (HttpFrame::Head(head), ""),
             (HttpFrame::Data(Bytes::from_static(b"x")), "x"),
@@ -239,12 +228,15 @@ mod tests {
                 "event: message\ndata: {\"jsonrpc\":\"2.0\",\ndata: \"id\":7,\"result\":{}}\n\n\
                  end|",
             ),
+            (whole(StatusCode::NOT_FOUND, "<html>"), &not_found),
             (
-                whole(StatusCode::NOT_FOUND, "<html>"),
-                "event: message\ndata: {\"error\":{\"code\":-32011,\"message\":\"There is no \
-                 answer: the MCP server answered with status 404 Not Found.\"},\"id\":7,\
-                 \"jsonrpc\":\"2.0\"}\n\nend|",
+                whole(StatusCode::NOT_FOUND, r#"{"jsonrpc":"2.0","id":null,"error":{}}"#),
+                &not_found,
             ),
+            (whole(StatusCode::OK, r#"{"jsonrpc":"2.0","id":null,"result":{}}"#), &ok),
+            (whole(StatusCode::OK, r#"{"jsonrpc":"2.0","id":8,"result":{}}"#), &ok),
+            (whole(StatusCode::OK, r#"{"jsonrpc":"2.0","id":"7","result":{}}"#), &ok),
+            (whole(StatusCode::OK, r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#), &ok),
         ] {
             assert_eq!(shown(continued(frame, &asked)), want);
         }

@@ -13,6 +13,7 @@ use super::{
     sessions::Member,
     subs::{Frames, Sub},
 };
+use crate::wire::head;
 
 /// Most pieces of all streams that wait for a slow client.
 const PIECES_MAX: usize = 16;
@@ -111,7 +112,7 @@ async fn pump((server, of): (String, Of), mut frames: Frames, to: mpsc::Sender<P
             frame = frames.recv() => frame,
         };
         let piece = match frame {
-            Some(HttpFrame::Head(parts)) => Piece::Head(head(parts)),
+            Some(HttpFrame::Head(parts)) => Piece::Head(first(parts)),
             Some(HttpFrame::Data(bytes)) => match passing.data(&bytes) {
                 Some(events) if events.is_empty() => continue,
                 Some(events) => Piece::Events(events),
@@ -126,11 +127,7 @@ async fn pump((server, of): (String, Of), mut frames: Frames, to: mpsc::Sender<P
 }
 
 /// The head of all streams, of which this one is the first.
-fn head(mut parts: response::Parts) -> response::Parts {
-    let form = parts.headers.get(CONTENT_TYPE).cloned();
-    parts.headers.clear();
-    let form = form.unwrap_or_else(|| HeaderValue::from_static("text/event-stream"));
-    parts.headers.insert(CONTENT_TYPE, form);
-    parts.headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+fn first(mut parts: response::Parts) -> response::Parts {
+    parts.headers = head::of_stream(parts.headers.remove(CONTENT_TYPE));
     parts
 }

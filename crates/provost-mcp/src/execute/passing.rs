@@ -376,7 +376,7 @@ impl Stream<'_> {
         if let (Some(told), Some((id, _, _))) = (told, self.exchange.request()) {
             // What was sent are whole events, so another may follow.
             let error = told.answer(Some(id), self.exchange.permit.action());
-            let event = events::message(&String::from_utf8_lossy(&error));
+            let event = events::message(&error);
             self.reply.send(HttpFrame::Data(event.clone())).await?;
             self.sink.update(&event).await;
         }

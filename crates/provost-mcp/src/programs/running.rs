@@ -389,7 +389,7 @@ impl Told {
                 Some(first) => Some(Ok(first)),
                 None => {
                     let line = rest.recv().await?.line;
-                    Some(Ok(events::message(&String::from_utf8_lossy(&line))))
+                    Some(Ok(events::message(&line)))
                 }
             },
         }

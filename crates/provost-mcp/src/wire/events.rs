@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 /// An event with one message.
-pub(crate) fn message(text: &str) -> Bytes {
+pub(crate) fn message(json: &[u8]) -> Bytes {
     let mut event = String::from("event: message\n");
-    push_data(&mut event, text);
+    push_data(&mut event, &String::from_utf8_lossy(json));
     event.push('\n');
     event.into()
 }
@@ -46,8 +46,9 @@ fn is_data(line: &str) -> bool {
     line.split(':').next() == Some("data")
 }
 
+/// The JSON `text` as data: it may have line breaks between its parts.
 fn push_data(event: &mut String, text: &str) {
-    for line in text.split(['\n', '\r']) {
+    for line in text.split(['\n', '\r']).filter(|line| !line.is_empty()) {
         event.push_str("data: ");
         event.push_str(line);
         event.push('\n');
@@ -92,8 +93,11 @@ mod tests {
 
     #[test]
     fn a_message_is_read_back() {
-        let text = "{\n \"a\": 1 }";
-        let event = Event::read(message(text));
-        assert_eq!((event.name.as_str(), event.data.unwrap()), ("message", text.into()));
+        for (text, want) in
+            [("{\n \"a\": 1 }", "{\n \"a\": 1 }"), ("{\r\n\"a\":1\n\n}\n", "{\n\"a\":1\n}")]
+        {
+            let event = Event::read(message(text.as_bytes()));
+            assert_eq!((event.name.as_str(), event.data.unwrap()), ("message", want.into()));
+        }
     }
 }

@@ -261,6 +261,13 @@ pub(crate) fn back(headers: &HeaderMap, form: Form) -> HeaderMap {
     back
 }
 
+/// The headers of a stream of our own; its form, if a server gave it one.
+pub(crate) fn of_stream(form: Option<HeaderValue>) -> HeaderMap {
+    let form = form.unwrap_or_else(|| HeaderValue::from_static("text/event-stream"));
+    let no_cache = HeaderValue::from_static("no-cache");
+    HeaderMap::from_iter([(CONTENT_TYPE, form), (CACHE_CONTROL, no_cache)])
+}
+
 /// The session that an answer begins.
 pub(crate) fn begun(headers: &HeaderMap) -> Option<String> {
     one(headers, &SESSION).ok().flatten()
