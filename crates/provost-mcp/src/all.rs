@@ -122,8 +122,9 @@ enum Plan {
 
 impl McpService {
     fn read<'a>(&'a self, ask: &'a HttpAsk) -> Result<(ToAll<'a>, Plan), NoServer> {
-        let asked = Asked::read(&ask.parts, &ask.body).map_err(|_| NoServer::Evident)?;
+        // Before the body is read: strangers cost nothing.
         let owner = self.owner(&ask.parts.headers).ok_or(NoServer::Evident)?;
+        let asked = Asked::read(&ask.parts, &ask.body).map_err(|_| NoServer::Evident)?;
         let members = self.members(&asked, owner)?;
         if members.is_empty() {
             return Err(NoServer::Evident);
