@@ -34,7 +34,10 @@ use crate::{
     ALL, McpPlane,
     classify::{Asked, AskedError, ENDED, What, syntax, unknown},
     header::LAST_EVENT,
-    wire::jsonrpc::{self, Id, Message, Params},
+    wire::{
+        head::bare,
+        jsonrpc::{self, Id, Message, Params},
+    },
 };
 
 /// What a listener of the mcp plane serves: each server at its path, and all of them at one.
@@ -100,22 +103,29 @@ struct ToAll<'a> {
 /// What is to be done for a request.
 #[derive(Debug)]
 enum Plan {
+    /// It is one server's.
+    One(Member, Routed, Option<Entered>),
+    /// What servers send of their own accord.
+    Listen(Option<Resumed>),
+    /// It gets one whole answer of ours.
+    Whole(Whole),
+}
+
+/// What is answered as a whole.
+#[derive(Debug)]
+enum Whole {
     /// Sessions are begun.
     Open,
     /// Servers say what they can do.
     Discover,
-    /// Each server gets it, and one answer will do.
-    Each,
+    /// Each server that may have this capability gets it, and one answer will do.
+    Each(Option<&'static str>),
     /// A list is put together.
     List(Listing),
-    /// It is one server's.
-    One(Member, Routed, Option<Entered>),
     /// Each server is told.
     Tell,
     /// It is about what is over.
     Nothing,
-    /// What servers send of their own accord.
-    Listen(Option<Resumed>),
     /// Sessions are ended.
     End,
 }
@@ -171,7 +181,7 @@ impl<'a> ToAll<'a> {
     fn plan(&self) -> Result<Plan, NoServer> {
         match &self.asked.what {
             What::Listen => Ok(Plan::Listen(self.resumed()?)),
-            What::End => Ok(Plan::End),
+            What::End => Ok(Plan::Whole(Whole::End)),
             What::Post(message) => self.plan_for(message).map_err(NoServer::Asked),
         }
     }
@@ -192,19 +202,23 @@ impl<'a> ToAll<'a> {
         if let Some(routed) = routed(self.text(), message)? {
             return self.one(routed);
         }
-        let Message::Request { method, params, .. } = message else { return Ok(Plan::Tell) };
+        let whole = |whole| Ok(Plan::Whole(whole));
+        let Message::Request { method, params, .. } = message else {
+            return whole(Whole::Tell);
+        };
         if let Some(listing) = Listing::of(method) {
             return match params.raw("cursor") {
                 Some(_) => {
                     Err(syntax("the list of all servers has one page: ask without `cursor`"))
                 }
-                None => Ok(Plan::List(listing)),
+                None => whole(Whole::List(listing)),
             };
         }
         match method.as_str() {
-            "initialize" => Ok(Plan::Open),
-            "server/discover" => Ok(Plan::Discover),
-            "ping" | "logging/setLevel" => Ok(Plan::Each),
+            "initialize" => whole(Whole::Open),
+            "server/discover" => whole(Whole::Discover),
+            "ping" => whole(Whole::Each(None)),
+            "logging/setLevel" => whole(Whole::Each(Some("logging"))),
             _ => Err(Malformed {
                 message: format!(
                     "Provost does not carry `{method}` to all servers at once: ask one of them, \
@@ -248,7 +262,7 @@ impl<'a> ToAll<'a> {
                 let routed = Routed { server, body: self.text().to_owned(), named: None };
                 Plan::One(member, routed, None)
             }
-            None => Plan::Nothing,
+            None => Plan::Whole(Whole::Nothing),
         }
     }
 
@@ -267,35 +281,28 @@ impl<'a> ToAll<'a> {
                 return passing::pass_one(&self, (&member, routed), reply).await;
             }
             Plan::Listen(resumed) => return streams::listen(&self, resumed, reply).await,
-            Plan::Nothing => bare(StatusCode::ACCEPTED),
-            Plan::Open
-            | Plan::Discover
-            | Plan::Each
-            | Plan::List(_)
-            | Plan::Tell
-            | Plan::End => {
-                tokio::select! {
-                    biased;
-                    // What was asked of servers is taken back.
-                    () = reply.gone() => return,
-                    whole = self.whole(plan) => whole,
-                }
-            }
+            Plan::Whole(whole) => whole,
+        };
+        let whole = tokio::select! {
+            biased;
+            // What was asked of servers is taken back.
+            () = reply.gone() => return,
+            whole = self.whole(whole) => whole,
         };
         if reply.send(HttpFrame::Whole(whole)).await.is_err() {
             tracing::debug!("client left before its answer from all servers");
         }
     }
 
-    async fn whole(&self, plan: Plan) -> Response<bytes::Bytes> {
-        match plan {
-            Plan::Open => open::open(self).await,
-            Plan::Discover => open::discover(self).await,
-            Plan::List(listing) => lists::list(self, &listing).await,
-            Plan::Each => self.each().await,
-            Plan::Tell => self.tell().await,
-            Plan::End => self.end().await,
-            Plan::One(..) | Plan::Nothing | Plan::Listen(_) => bare(StatusCode::ACCEPTED),
+    async fn whole(&self, whole: Whole) -> Response<bytes::Bytes> {
+        match whole {
+            Whole::Open => open::open(self).await,
+            Whole::Discover => open::discover(self).await,
+            Whole::Each(capability) => self.each(capability).await,
+            Whole::List(listing) => lists::list(self, &listing).await,
+            Whole::Tell => self.tell().await,
+            Whole::Nothing => bare(StatusCode::ACCEPTED),
+            Whole::End => self.end().await,
         }
     }
 
@@ -320,8 +327,7 @@ impl<'a> ToAll<'a> {
 
     /// An answer of our own.
     fn answer(&self, result: &str) -> Response<bytes::Bytes> {
-        let id = self.id().map_or_else(|| "null".to_owned(), Id::to_string);
-        json(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into())
+        json(jsonrpc::result(self.id(), result))
     }
 
     /// An error of our own.
@@ -334,11 +340,5 @@ fn json(body: bytes::Bytes) -> Response<bytes::Bytes> {
     let mut response = Response::new(body);
     let form = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, form);
-    response
-}
-
-fn bare(status: StatusCode) -> Response<bytes::Bytes> {
-    let mut response = Response::new(bytes::Bytes::new());
-    *response.status_mut() = status;
     response
 }

@@ -10,7 +10,7 @@ use http::{
 };
 use serde_json::json;
 
-use crate::{PATH, ServerName};
+use crate::{PATH, ServerName, wire::head::bare};
 
 /// What the path of every server's metadata begins with. Source: RFC 9728, §3.1.
 pub const METADATA: &str = "/.well-known/oauth-protected-resource/mcp/";
@@ -77,12 +77,6 @@ impl Protected {
         }
         response
     }
-}
-
-fn bare(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use provost_pipeline::Reply;
 use tokio::sync::mpsc;
 
 use super::{
-    ToAll, bare,
+    ToAll,
     names::{Of, split_event},
     passing::Passing,
     sessions::Member,
     subs::{Frames, Sub},
 };
-use crate::wire::head;
+use crate::wire::head::{bare, of_stream};
 
 /// Most pieces of all streams that wait for a slow client.
 const PIECES_MAX: usize = 16;
@@ -128,6 +128,6 @@ async fn pump((server, of): (String, Of), mut frames: Frames, to: mpsc::Sender<P
 
 /// The head of all streams, of which this one is the first.
 fn first(mut parts: response::Parts) -> response::Parts {
-    parts.headers = head::of_stream(parts.headers.remove(CONTENT_TYPE));
+    parts.headers = of_stream(parts.headers.remove(CONTENT_TYPE));
     parts
 }

@@ -10,7 +10,7 @@ use provost_gateway::{HttpAsk, HttpFrame, Serve as _, sse::Events};
 use provost_pipeline::Reply;
 use tokio::sync::mpsc;
 
-use super::{ToAll, bare, json, open::begun_with, sessions::Member};
+use super::{ToAll, json, open::begun_with, sessions::Member};
 use crate::{
     PATH,
     execute::ANSWER_BYTES_MAX,
@@ -188,20 +188,15 @@ impl ToAll<'_> {
         })
     }
 
-    /// Asks each, and is content with one.
-    pub(super) async fn each(&self) -> Response<Bytes> {
-        let said = self.ask_each(self.able()).await;
+    /// Asks each that may have `capability`, if it takes one, and is content with one.
+    pub(super) async fn each(&self, capability: Option<&str>) -> Response<Bytes> {
+        let able = self.members.iter();
+        let able = able.filter(|member| capability.is_none_or(|can| member.may(can)));
+        let said = self.ask_each(able.cloned().collect()).await;
         if said.iter().any(|(_, said)| matches!(said, Said::Result(..))) {
             return self.answer("{}");
         }
         self.none(said)
-    }
-
-    /// Those that know what `logging/setLevel` is, where it is that.
-    fn able(&self) -> Vec<Member> {
-        let is_level = self.text().contains("logging/setLevel");
-        let members = self.members.iter();
-        members.filter(|member| !is_level || member.may("logging")).cloned().collect()
     }
 
     /// Tells each.
@@ -213,7 +208,7 @@ impl ToAll<'_> {
             Said::Nothing => false,
         };
         if said.iter().any(|(_, said)| is_taken(said)) {
-            return bare(StatusCode::ACCEPTED);
+            return head::bare(StatusCode::ACCEPTED);
         }
         self.none(said)
     }
@@ -224,7 +219,7 @@ impl ToAll<'_> {
         let said = self.ask_each(members.cloned().collect()).await;
         self.session().into_iter().for_each(|id| self.service.sessions.end(id));
         tracing::debug!(servers = said.len(), "a session with all servers ended");
-        bare(StatusCode::OK)
+        head::bare(StatusCode::OK)
     }
 }
 

@@ -3,8 +3,9 @@
 //! Both ways by a list of what may pass; a credential of the client's never does.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri,
     header::{
         ACCEPT, ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING,
         CONTENT_TYPE, ORIGIN, RETRY_AFTER,
@@ -259,6 +260,13 @@ pub(crate) fn back(headers: &HeaderMap, form: Form) -> HeaderMap {
         back.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
     back
+}
+
+/// An answer of a status alone.
+pub(crate) fn bare(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
 }
 
 /// The headers of a stream of our own; its form, if a server gave it one.

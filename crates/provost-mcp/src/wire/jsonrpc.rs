@@ -265,22 +265,29 @@ pub(crate) fn request(id: &Id, method: &str, params: &str) -> Bytes {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#).into()
 }
 
+/// A result, as an answer to a request.
+pub(crate) fn result(id: Option<&Id>, result: &str) -> Bytes {
+    let id = shown(id);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#).into()
+}
+
 /// The result of a call that was not made, in words for the model.
 pub(crate) fn failed_call(id: &Id, message: &str, is_typed: bool) -> Bytes {
     let message = serde_json::Value::from(message);
     let kind = if is_typed { r#","resultType":"complete""# } else { "" };
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":{message}}}],"isError":true{kind}}}}}"#
-    )
-    .into()
+    let content = format!(r#""content":[{{"type":"text","text":{message}}}]"#);
+    result(Some(id), &format!(r#"{{{content},"isError":true{kind}}}"#))
 }
 
 /// An error, as an answer to a request, or to none that can be named.
 pub(crate) fn error(id: Option<&Id>, code: i32, message: &str) -> Bytes {
-    let id = id.map_or_else(|| "null".to_owned(), Id::to_string);
-    let message = serde_json::Value::from(message);
+    let (id, message) = (shown(id), serde_json::Value::from(message));
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#)
         .into()
+}
+
+fn shown(id: Option<&Id>) -> String {
+    id.map_or_else(|| "null".to_owned(), Id::to_string)
 }
 
 #[cfg(test)]
