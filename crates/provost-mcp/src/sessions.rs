@@ -19,8 +19,9 @@ const KNOWN_MAX: usize = 16_384;
 /// subagents have one for each server.
 const KNOWN_OF_ONE_MAX: usize = 256;
 
-/// Most requests in flight, and most without an answer, in one session. Ours.
-const REQUESTS_MAX: usize = 1024;
+/// Most requests in flight, and most without an answer, in one session, be it with one server
+/// or with all. Ours.
+pub(crate) const REQUESTS_MAX: usize = 1024;
 
 /// Most tool calls that servers asked back for and that are not made again yet. Ours.
 const ASKED_BACK_MAX: usize = 4096;

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::HeaderValue;
 use provost_types::SessionId;
 
-use crate::wire::jsonrpc::Id;
+use crate::{
+    sessions::{NotNow, REQUESTS_MAX},
+    wire::jsonrpc::Id,
+};
 
 /// Most that are remembered. Ours: some kilobytes each.
 const KNOWN_MAX: usize = 4096;
@@ -18,9 +21,6 @@ const KNOWN_MAX: usize = 4096;
 /// Most of one Provost session; then its own oldest is forgotten. Ours: an agent and its
 /// subagents have one each.
 const KNOWN_OF_ONE_MAX: usize = 64;
-
-/// Most requests in flight in one. Ours.
-const REQUESTS_MAX: usize = 1024;
 
 /// One server, as a client's session has it.
 #[derive(Clone, Debug, Default)]
@@ -67,17 +67,6 @@ struct Session {
     beginning: Bytes,
     /// Which server has which request.
     in_flight: HashMap<Id, String>,
-}
-
-/// A request that may not be passed on now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotNow {
-    /// Its answer could be taken for the other's.
-    #[error("a request with this `id` is in flight in this session: use another `id`")]
-    Twice,
-    /// Too many.
-    #[error("more than {REQUESTS_MAX} requests are in flight in this session")]
-    Many,
 }
 
 impl Sessions {
