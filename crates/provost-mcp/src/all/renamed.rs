@@ -113,18 +113,7 @@ pub(super) fn outward(server: &str, (text, message): (&str, &Message)) -> Option
             _ => {}
         },
         Message::Answer { answer: Answer::Result(_), .. } => {
-            // Of a tool.
-            each(text, &["result", "content"], |item| put_content(&mut edits, server, item));
-            // Of a prompt.
-            each(text, &["result", "messages"], |item| {
-                if let Some(content) = at(item, &["content"]) {
-                    put_content(&mut edits, server, content.get());
-                }
-            });
-            // Of a resource.
-            each(text, &["result", "contents"], |item| {
-                put_uri(&mut edits, server, at(item, &["uri"]));
-            });
+            put_result(&mut edits, server, at(text, &["result"])?.get());
         }
         Message::Answer { answer: Answer::Error(_), .. } => {}
     }
@@ -148,10 +137,28 @@ fn mark(edits: &mut Edits<'_>, server: &str, value: &RawValue) -> Option<()> {
     Some(())
 }
 
+fn put_result(edits: &mut Edits<'_>, server: &str, result: &str) {
+    let Ok(members) = json::members(result) else { return };
+    let items = |name| {
+        let items = json::member(&members, name).and_then(|items| json::items(items.get()));
+        items.into_iter().flatten()
+    };
+    // Of a tool.
+    items("content").for_each(|item| put_content(edits, server, item.get()));
+    // Of a prompt.
+    for content in items("messages").filter_map(|item| at(item.get(), &["content"])) {
+        put_content(edits, server, content.get());
+    }
+    // Of a resource.
+    items("contents").for_each(|item| put_uri(edits, server, at(item.get(), &["uri"])));
+}
+
 /// A link to a resource, or a resource, in what a tool or prompt gives.
 fn put_content(edits: &mut Edits<'_>, server: &str, item: &str) {
-    put_uri(edits, server, at(item, &["uri"]));
-    put_uri(edits, server, at(item, &["resource", "uri"]));
+    let Ok(members) = json::members(item) else { return };
+    put_uri(edits, server, json::member(&members, "uri"));
+    let resource = json::member(&members, "resource");
+    put_uri(edits, server, resource.and_then(|resource| at(resource.get(), &["uri"])));
 }
 
 fn put_uri(edits: &mut Edits<'_>, server: &str, value: Option<&RawValue>) {
@@ -160,11 +167,6 @@ fn put_uri(edits: &mut Edits<'_>, server: &str, value: Option<&RawValue>) {
     {
         edits.put(value, &names::uri(server, &uri));
     }
-}
-
-fn each<'a>(text: &'a str, path: &[&str], mut what: impl FnMut(&'a str)) {
-    let items = at(text, path).and_then(|items| json::items(items.get()));
-    items.into_iter().flatten().for_each(|item| what(item.get()));
 }
 
 #[cfg(test)]
