@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::{Asked, Message, Play, Scene, Seen, scene::plain};
+use crate::{Asked, Message, Play, Scene, Seen};
 
 /// The tool that commands are asked of, by Claude Code's name for it.
 const SHELL_TOOL: &str = "Bash";
@@ -37,7 +37,7 @@ impl Conversation {
         let mut message = self.next(&asked);
         message.id = format!("msg_01Scripted{:016}", seen.order);
         match asked.model.split_once('+').map(|(_, scene)| scene.parse::<Scene>()) {
-            None => plain(&asked, &message),
+            None => message.play(asked.stream),
             Some(Ok(scene)) => scene.play(&asked, message),
             Some(Err(error)) => Play::error(StatusCode::NOT_FOUND, &error.to_string()),
         }

@@ -7,6 +7,8 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::{Play, Step};
+
 /// What one reply used. Unit: tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Tokens {
@@ -79,6 +81,15 @@ impl Message {
             blocks: vec![block],
             stop_reason,
             tokens: Some(tokens),
+        }
+    }
+
+    /// The reply in the form that was asked for, without any fault.
+    pub fn play(&self, stream: bool) -> Play {
+        if stream {
+            Play::stream(self.events().into_iter().map(Step::Send))
+        } else {
+            Play::json(StatusCode::OK, self.json())
         }
     }
 

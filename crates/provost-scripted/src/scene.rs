@@ -145,14 +145,14 @@ impl Scene {
                 Play::Answer(Answer::new(StatusCode::OK, "text/html", page))
             }
             Self::Status(status) => error(status),
-            Self::Encoded(coding) => plain(asked, &message).encoded(coding),
+            Self::Encoded(coding) => message.play(asked.stream).encoded(coding),
             Self::Bytewise => {
                 let steps = steps_of(asked, &message).into_iter().flat_map(bytewise);
                 reply(asked, steps)
             }
             Self::NoUsage => {
                 message.tokens = None;
-                plain(asked, &message)
+                message.play(asked.stream)
             }
             Self::Slow { deltas, every } => {
                 message.blocks = vec![Block::Text { text: "tick ".repeat(deltas) }];
@@ -169,15 +169,6 @@ impl Scene {
             }
             Self::Huge { bytes } => huge(asked, message, bytes),
         }
-    }
-}
-
-/// The reply without any fault.
-pub(crate) fn plain(asked: &Asked, message: &Message) -> Play {
-    if asked.stream {
-        Play::stream(message.events().into_iter().map(Step::Send))
-    } else {
-        Play::json(StatusCode::OK, message.json())
     }
 }
 
@@ -211,7 +202,7 @@ fn bytewise(step: Step) -> Vec<Step> {
 fn huge(asked: &Asked, mut message: Message, bytes: usize) -> Play {
     if !asked.stream {
         message.blocks = vec![Block::Text { text: "x".repeat(bytes) }];
-        return plain(asked, &message);
+        return message.play(asked.stream);
     }
     message.blocks = vec![Block::Text { text: String::new() }];
     let mut front: Vec<Step> = message.events().into_iter().map(Step::Send).collect();

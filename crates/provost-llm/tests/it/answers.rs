@@ -70,11 +70,7 @@ async fn usage_and_tool_calls_are_recorded_from_either_form() {
     let script = Script::new(|seen| {
         let input = serde_json::json!({"command": "ls"});
         let message = Message::tool_use(MODEL, "toolu_1", "Bash", input);
-        if seen.body.windows(13).any(|window| window == br#""stream":true"#) {
-            Play::stream(message.events().into_iter().map(Step::Send))
-        } else {
-            Play::json(StatusCode::OK, message.json())
-        }
+        message.play(seen.body.windows(13).any(|window| window == br#""stream":true"#))
     });
     for form in [Form::Json, Form::Stream] {
         let world = World::with(script.clone()).await;

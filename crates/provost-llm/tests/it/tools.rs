@@ -1,8 +1,7 @@
 //! Tool calls in answers: what leaves, what the model is told, and what is recorded.
 
-use http::StatusCode;
 use provost_ledger::{Event, Record};
-use provost_scripted::{Block, Message, Play, Script, Step};
+use provost_scripted::{Block, Message, Script};
 use serde_json::{Value, json};
 
 use crate::world::{Form, World, message, post, tell};
@@ -21,13 +20,6 @@ fn call(id: &str, name: &str) -> Block {
     Block::ToolUse { id: id.to_owned(), name: name.to_owned(), input }
 }
 
-fn play(message: &Message, stream: bool) -> Play {
-    match stream {
-        true => Play::stream(message.events().into_iter().map(Step::Send)),
-        false => Play::json(StatusCode::OK, message.json()),
-    }
-}
-
 /// Asks for `calls` first; says "Then not." when it is told that they were denied.
 fn script(calls: Vec<Block>) -> Script {
     Script::new(move |seen| {
@@ -35,10 +27,10 @@ fn script(calls: Vec<Block>) -> Script {
         let stream = body["stream"] == true;
         let last = body["messages"].as_array().unwrap().last().unwrap().clone();
         if last["content"][0]["type"] == "tool_result" {
-            return play(&Message::text(MODEL, "Then not."), stream);
+            return Message::text(MODEL, "Then not.").play(stream);
         }
         let front = Message::tool_use(MODEL, "x", "y", json!({}));
-        play(&Message { blocks: calls.clone(), ..front }, stream)
+        Message { blocks: calls.clone(), ..front }.play(stream)
     })
 }
 
@@ -163,7 +155,7 @@ async fn a_result_closes_its_call_once() {
 async fn a_model_that_insists_is_stopped() {
     let insists = Script::new(|seen| {
         let stream = seen.body.windows(13).any(|window| window == br#""stream":true"#);
-        play(&Message::tool_use(MODEL, "toolu_1", "Bash", json!({"command": "ls"})), stream)
+        Message::tool_use(MODEL, "toolu_1", "Bash", json!({"command": "ls"})).play(stream)
     });
     for form in [Form::Json, Form::Stream] {
         let world = World::governed(insists.clone(), NO_BASH).await;

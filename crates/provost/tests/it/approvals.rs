@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
 
-use http::StatusCode;
-use provost_scripted::{Block, Message, Play, Script, Step};
+use provost_scripted::Script;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -14,6 +13,7 @@ use crate::{
     claude_code::{claude, ended, result},
     client,
     raw::{ask, open, streamed},
+    turn::{self, bash, text},
     world::{MODEL, World, eventually, told},
 };
 
@@ -22,68 +22,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A model that wants to push whatever its name ends with, and says how that went.
 fn wants_to_push() -> Script {
-    Script::new(|seen| {
-        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        let model = body["model"].as_str().unwrap_or_default();
-        let what = model.split_once('+').map(|(_, what)| what);
-        let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-        let messages = body["messages"].as_array().cloned().unwrap_or_default();
-        let new = messages.iter().rev().take_while(|message| message["role"] != "assistant");
-        let mut blocks = new.filter_map(|message| message["content"].as_array()).flatten();
-        let result = blocks.find(|block| block["type"] == "tool_result");
-        let text = |text: &str| Block::Text { text: text.to_owned() };
-        let push = |what: &str| Block::ToolUse {
-            // Another id each time: a call of the same id is the same call.
-            id: format!("toolu_{}", seen.order),
-            name: "Bash".to_owned(),
-            input: json!({
-                "command": format!("touch pushed; git push {what} || true"),
-                "description": "as asked",
-            }),
-        };
-        let blocks = match result {
-            None if offered || what.is_some() => {
-                vec![text("I push it."), push(what.unwrap_or("origin"))]
+    turn::model(|turn| {
+        let what = turn.model.split_once('+').map(|(_, what)| what);
+        match turn.result {
+            None if turn.is_offered || what.is_some() => {
+                let what = what.unwrap_or("origin");
+                // Another id each time: a call of the same id is the same call.
+                let id = format!("toolu_{}", turn.order);
+                let push = bash(&id, &format!("touch pushed; git push {what} || true"));
+                vec![text("I push it."), push]
             }
             None => vec![text("A title")],
             Some(denied) if denied["is_error"] == true => vec![text("Then not.")],
             Some(_) => vec![text("It is pushed.")],
-        };
-        let waits = blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
-        let stop_reason = if waits { "tool_use" } else { "end_turn" };
-        // Claude Code takes messages of one id for one message.
-        let id = format!("msg_{}", seen.order);
-        let message = Message { id, blocks, stop_reason, ..Message::text(MODEL, "") };
-        match body["stream"] == true {
-            true => Play::stream(message.events().into_iter().map(Step::Send)),
-            false => Play::json(StatusCode::OK, message.json()),
         }
     })
 }
 
 impl World {
-    /// The ids of what waits, newest first.
-    async fn waiting(&self) -> Vec<String> {
-        let page = self.json(&["approvals", "list"]).await;
-        let items = page["items"].as_array().unwrap();
-        items.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// The one that waits, once it does.
-    async fn held(&self) -> String {
-        eventually("an approval waits", async || self.waiting().await.pop()).await
-    }
-
     /// What was recorded of an approval, step by step.
     async fn steps(&self, id: &str) -> Vec<String> {
         let events = self.events("approval").await;
         let records = events.iter().map(|event| &event["record"]["approval"]);
         let own = records.filter(|record| record["approval"] == id);
         own.map(|record| record["step"].as_str().unwrap().to_owned()).collect()
-    }
-
-    fn has_pushed(&self) -> bool {
-        self.folder().join("home/pushed").exists()
     }
 }
 
@@ -98,7 +60,7 @@ async fn a_held_call_waits_in_the_stream_and_runs_once_it_is_approved() {
     let mut world = World::start(wants_to_push()).await;
     let run = begun(&world, &program);
     let id = world.held().await;
-    assert!(!world.has_pushed(), "nothing of it has run");
+    assert!(!world.pushed(), "nothing of it has run");
     let card = world.done(&["approvals", "show", &id]).await;
     for line in [
         "otherwise: denied at ",
@@ -114,7 +76,7 @@ async fn a_held_call_waits_in_the_stream_and_runs_once_it_is_approved() {
     let output = run.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(result(&output)["result"], "It is pushed.", "{}", told(&output));
-    assert!(world.has_pushed());
+    assert!(world.pushed());
     let steps = world.steps(&id).await;
     assert_eq!(steps, ["requested", "shown", "approved", "used"]);
     assert!(world.end("TERM").await.success());
@@ -131,13 +93,8 @@ async fn the_model_reads_the_comment_of_a_no() {
     let output = run.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(result(&output)["result"], "Then not.", "{}", told(&output));
-    assert!(!world.has_pushed());
-    let reads_it = world
-        .upstream
-        .requests()
-        .iter()
-        .any(|seen| String::from_utf8_lossy(&seen.body).contains("not on a Friday"));
-    assert!(reads_it);
+    assert!(!world.pushed());
+    assert!(world.model_was_told("not on a Friday"));
     let again = world.run(&["approvals", "approve", &id]).await;
     assert_eq!(again.status.code(), Some(1), "{}", told(&again));
     assert!(told(&again).contains("is denied already"), "{}", told(&again));
@@ -164,10 +121,10 @@ async fn a_run_that_nobody_answered_names_the_approval_and_the_next_one_goes_ahe
     let other = world.held().await;
     assert_ne!(other, id);
     assert!(words.contains(&other), "{words}");
-    assert!(!world.has_pushed());
+    assert!(!world.pushed());
 
     assert_eq!(run(MODEL).await, "It is pushed.");
-    assert!(world.has_pushed());
+    assert!(world.pushed());
     let words = run(MODEL).await;
     assert!(words.contains("apr_") && !words.contains(&id), "it works once: {words}");
 }

@@ -88,11 +88,8 @@ async fn loses_nothing(suite: Suite) {
     let Some(node) = client::node() else { return };
     let fixture = Fixture::start().await.unwrap();
     let mut world = World::install(Script::default()).await;
-    let config = world.data().join("provost.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let table = format!("{text}\n[mcp.servers.fixture]\nurl = \"{}\"\n", fixture.url());
-    std::fs::write(config, table).unwrap();
-    std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+    world.configure(&format!("[mcp.servers.fixture]\nurl = \"{}\"\n", fixture.url()));
+    world.policy("mcp", POLICY);
     world.serve().await;
     let (_, token) = world.session().await;
     let (entrance, passing) = bearing(world.server().gateway, &token).await;

@@ -11,7 +11,7 @@ use crate::{
     client,
     hooks::{bare, silent},
     tool_calls::wants_to_push,
-    world::{World, eventually, told},
+    world::{World, told},
 };
 
 /// The settings that `provost claude install` writes, in a file of their own.
@@ -40,24 +40,6 @@ async fn hooked(world: &World, program: &Path, resumed: Option<&str>) -> Command
     command
 }
 
-async fn held(world: &World) -> String {
-    eventually("an approval waits", async || {
-        let page = world.json(&["approvals", "list"]).await;
-        Some(page["items"].as_array()?.first()?["id"].as_str()?.to_owned())
-    })
-    .await
-}
-
-fn pushed(world: &World) -> bool {
-    world.folder().join("home/pushed").exists()
-}
-
-/// What the model was told of a call, over all requests.
-fn model_was_told(world: &World, text: &str) -> bool {
-    let requests = world.upstream.requests();
-    requests.iter().any(|seen| String::from_utf8_lossy(&seen.body).contains(text))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_call_is_put_off_and_made_when_the_run_is_resumed() {
     let Some(program) = client::claude() else { return };
@@ -68,19 +50,18 @@ async fn a_held_call_is_put_off_and_made_when_the_run_is_resumed() {
     assert_eq!(ending["stop_reason"], "tool_deferred", "{}", told(&output));
     assert_eq!(ending["deferred_tool_use"]["id"], "toolu_push");
     let client_session = ending["session_id"].as_str().unwrap().to_owned();
-    assert!(!pushed(&world));
+    assert!(!world.pushed());
 
     // Resumed before anybody answered: put off again, and nobody is asked twice.
     let output = ended(hooked(&world, &program, Some(&client_session)).await).await;
     assert_eq!(result(&output)["stop_reason"], "tool_deferred", "{}", told(&output));
-    let id = held(&world).await;
-    let page = world.json(&["approvals", "list"]).await;
-    assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
+    let id = world.held().await;
+    assert_eq!(world.waiting().await, [id.as_str()]);
 
     world.done(&["approvals", "approve", &id]).await;
     let output = ended(hooked(&world, &program, Some(&client_session)).await).await;
     assert!(output.status.success(), "{}", told(&output));
-    assert!(pushed(&world), "{}", told(&output));
+    assert!(world.pushed(), "{}", told(&output));
     assert!(world.events("alert").await.is_empty());
 }
 
@@ -102,12 +83,12 @@ async fn an_http_hook_that_says_how_long_it_can_wait_waits() {
     let mut command = bare(&world, &program, &token, world.upstream.base_url());
     command.arg("--settings").arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
     let run = command.spawn().unwrap();
-    let id = held(&world).await;
-    assert!(!pushed(&world));
+    let id = world.held().await;
+    assert!(!world.pushed());
     world.done(&["approvals", "deny", &id, "--comment", "not on a Friday"]).await;
     let output = run.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{}", told(&output));
-    assert!(!pushed(&world) && model_was_told(&world, "not on a Friday"));
+    assert!(!world.pushed() && world.model_was_told("not on a Friday"));
 }
 
 /// A policy beside the starter's, which allows `Bash` with an obligation.
@@ -152,6 +133,6 @@ async fn arguments_that_policy_sets_are_those_the_client_uses() {
     // The result that the model reads is of the command as it was set.
     let folder = home.canonicalize().unwrap();
     let result = format!("\"content\":\"{}\"", folder.to_str().unwrap());
-    assert!(model_was_told(&world, &result), "{}", told(&output));
+    assert!(world.model_was_told(&result), "{}", told(&output));
     assert!(world.events("alert").await.is_empty());
 }

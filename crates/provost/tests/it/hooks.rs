@@ -91,7 +91,7 @@ async fn hooks_alone_deny_a_call_the_model_reads_why_and_the_run_goes_on() {
     let output = ended(hooked(&world, &program, &token, world.upstream.base_url())).await;
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(result(&output)["result"], "All is done that I may do.", "{}", told(&output));
-    assert!(!world.folder().join("home/pushed").exists(), "nothing of the call was made");
+    assert!(!world.pushed(), "nothing of the call was made");
     let model_reads = world.upstream.requests().iter().any(|seen| {
         let body = String::from_utf8_lossy(&seen.body).into_owned();
         body.contains("nobody pushes from here") && body.contains("toolu_push")
@@ -135,7 +135,7 @@ async fn a_killed_session_is_stopped_by_its_hooks() {
     let (id, token) = world.session().await;
     world.done(&["session", "kill", &id, "--reason", "it went astray"]).await;
     let output = ended(hooked(&world, &program, &token, world.upstream.base_url())).await;
-    assert!(!world.folder().join("home/pushed").exists());
+    assert!(!world.pushed());
     assert!(world.upstream.request_count("/v1/messages") == 0, "{}", told(&output));
 }
 

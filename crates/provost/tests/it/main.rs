@@ -67,4 +67,6 @@ mod tampering;
 #[cfg(test)]
 mod tool_calls;
 #[cfg(test)]
+mod turn;
+#[cfg(test)]
 mod world;

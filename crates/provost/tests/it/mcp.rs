@@ -6,8 +6,11 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
-use provost_scripted::{Block, Message, Play, Script, Step};
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use provost_scripted::Script;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -17,6 +20,7 @@ use tokio::{
 use crate::{
     claude_code::{ended, result},
     client,
+    turn::{self, call, text},
     world::{AGENT, MODEL, World, told},
 };
 
@@ -81,14 +85,8 @@ impl Served {
         let mut world = World::install(script).await;
         let notes = world.folder().join("notes");
         let (server, port) = served(&python, (form, era), &notes).await;
-        let config = world.data().join("provost.toml");
-        let text = std::fs::read_to_string(&config).unwrap();
-        let table = format!(
-            "{text}\n[mcp.servers.fake]\nurl = \"http://127.0.0.1:{port}/mcp\"\n\
-             arguments = [\"repo\"]\n"
-        );
-        std::fs::write(config, table).unwrap();
-        std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+        world.configure(&server_table("fake", &port));
+        world.policy("mcp", POLICY);
         world.serve().await;
         Some(Self { world, _server: server, notes })
     }
@@ -102,6 +100,31 @@ impl Served {
     pub(crate) fn notes(&self) -> String {
         std::fs::read_to_string(&self.notes).unwrap_or_default()
     }
+}
+
+/// What is said to `initialize`, asked without an SDK.
+pub(crate) async fn initialize(url: &str, token: &str) -> Response<String> {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"}}});
+    let request = Request::post(url)
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::ACCEPT, "application/json, text/event-stream")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::<Bytes>::from(body.to_string()))
+        .unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let (head, body) = client.request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(head, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// The configuration of a server on `port`.
+pub(crate) fn server_table(name: &str, port: &str) -> String {
+    format!(
+        "[mcp.servers.{name}]\nurl = \"http://127.0.0.1:{port}/mcp\"\n\
+         arguments = [\"repo\"]\n"
+    )
 }
 
 /// A server made with the SDK, and its port; it notes what was really run.
@@ -177,35 +200,14 @@ async fn the_python_sdk_calls_what_policy_lets_it_in_both_eras() {
 
 /// A model that pushes over MCP, reads when it may not, and says what it read.
 pub(crate) fn wants_to_push() -> Script {
-    Script::new(|seen| {
-        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-        let messages = body["messages"].as_array().cloned().unwrap_or_default();
-        let new = messages.iter().rev().take_while(|message| message["role"] != "assistant");
-        let mut blocks = new.filter_map(|message| message["content"].as_array()).flatten();
-        let result = blocks.find(|block| block["type"] == "tool_result");
-        let call = |id: &str, name: &str| Block::ToolUse {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            input: json!({"repo": "acme/site"}),
-        };
-        let text = |text: &str| vec![Block::Text { text: text.to_owned() }];
-        let blocks = match result {
-            _ if !offered => text("A title"),
-            None => vec![call("toolu_push", "mcp__fake__push")],
-            Some(result) if result["tool_use_id"] == "toolu_push" => {
-                vec![call("toolu_read", "mcp__fake__read")]
-            }
-            Some(_) => text("I have read it."),
-        };
-        let waits = blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
-        let stop_reason = if waits { "tool_use" } else { "end_turn" };
-        let id = format!("msg_{}", seen.order);
-        let message = Message { id, blocks, stop_reason, ..Message::text(MODEL, "") };
-        match body["stream"] == true {
-            true => Play::stream(message.events().into_iter().map(Step::Send)),
-            false => Play::json(StatusCode::OK, message.json()),
+    let of_site = |id, name| vec![call(id, name, json!({"repo": "acme/site"}))];
+    turn::model(move |turn| match turn.result {
+        _ if !turn.is_offered => vec![text("A title")],
+        None => of_site("toolu_push", "mcp__fake__push"),
+        Some(result) if result["tool_use_id"] == "toolu_push" => {
+            of_site("toolu_read", "mcp__fake__read")
         }
+        Some(_) => vec![text("I have read it.")],
     })
 }
 

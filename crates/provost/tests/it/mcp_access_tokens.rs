@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use http::{StatusCode, header};
 use provost_mcp_fixture::Fixture;
 use provost_scripted::Script;
 use serde_json::{Value, json};
@@ -14,6 +11,7 @@ use tokio::process::Command;
 use crate::{
     authority::Authority,
     client,
+    mcp::initialize,
     world::{AGENT, World, told},
 };
 
@@ -74,19 +72,14 @@ impl Served {
         let authority = Authority::start().await;
         let fixture = Fixture::start().await.unwrap();
         let mut world = World::install(Script::default()).await;
-        let config = world.data().join("provost.toml");
-        let text = std::fs::read_to_string(&config).unwrap();
-        let text = text.replace(
-            "\n[oauth]\n",
-            &format!("\n[oauth]\nissuer = \"{}\"\nscopes = \"tools\"\n", authority.issuer()),
-        );
-        let tables = format!(
-            "{text}\n[oauth.agents]\n\"ada\" = \"{AGENT}\"\n\"bob\" = \"nobody-bot\"\n\n\
+        world.set("PROVOST_OAUTH_ISSUER", &authority.issuer());
+        world.set("PROVOST_OAUTH_SCOPES", "tools");
+        world.configure(&format!(
+            "[oauth.agents]\n\"ada\" = \"{AGENT}\"\n\"bob\" = \"nobody-bot\"\n\n\
              [mcp.servers.fixture]\nurl = \"{}\"\n",
             fixture.url()
-        );
-        std::fs::write(config, tables).unwrap();
-        std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+        ));
+        world.policy("mcp", POLICY);
         world.serve().await;
         Self { world, authority, _fixture: fixture }
     }
@@ -108,20 +101,10 @@ impl Served {
     }
 
     async fn ask(&self, path: &str, token: &str) -> (StatusCode, String, String) {
-        let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
-        let request = Request::post(self.url(path))
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header(header::ACCEPT, "application/json, text/event-stream")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::<Bytes>::from(body))
-            .unwrap();
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let (head, body) = client.request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let challenge = head.headers.get(header::WWW_AUTHENTICATE);
+        let answer = initialize(&self.url(path), token).await;
+        let challenge = answer.headers().get(header::WWW_AUTHENTICATE);
         let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        (head.status, challenge.unwrap_or_default(), body)
+        (answer.status(), challenge.unwrap_or_default(), answer.into_body())
     }
 }
 

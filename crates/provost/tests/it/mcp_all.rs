@@ -3,16 +3,16 @@
 
 use std::path::PathBuf;
 
-use http::StatusCode;
-use provost_scripted::{Block, Message, Play, Script, Step};
-use serde_json::{Value, json};
+use provost_scripted::Script;
+use serde_json::json;
 use tokio::process::{Child, Command};
 
 use crate::{
     claude_code::{ended, result},
     client,
-    mcp::{Era, Form, claude_with, served, told_to_model},
-    world::{MODEL, PROVOST, World, told},
+    mcp::{Era, Form, claude_with, served, server_table, told_to_model},
+    turn::{self, call, text},
+    world::{PROVOST, World, told},
 };
 
 /// Both servers, and less of the second.
@@ -56,16 +56,9 @@ impl Both {
         let notes = ["fake", "other"].map(|name| world.folder().join(name));
         let (fake, one) = served(&python, of[0], &notes[0]).await;
         let (other, two) = served(&python, of[1], &notes[1]).await;
-        let config = world.data().join("provost.toml");
-        let mut text = std::fs::read_to_string(&config).unwrap();
-        for (name, port) in [("fake", one), ("other", two)] {
-            text.push_str(&format!(
-                "\n[mcp.servers.{name}]\nurl = \"http://127.0.0.1:{port}/mcp\"\n\
-                 arguments = [\"repo\"]\n"
-            ));
-        }
-        std::fs::write(config, text).unwrap();
-        std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+        world.configure(&server_table("fake", &one));
+        world.configure(&server_table("other", &two));
+        world.policy("mcp", POLICY);
         world.serve().await;
         Some(Self { world, notes, _servers: [fake, other] })
     }
@@ -131,33 +124,13 @@ async fn the_python_sdk_calls_tools_of_both_servers_in_both_eras() {
 
 /// A model that reads from both servers, and tries what it is not offered in between.
 fn wants_both() -> Script {
-    Script::new(|seen| {
-        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-        let messages = body["messages"].as_array().cloned().unwrap_or_default();
-        let new = messages.iter().rev().take_while(|message| message["role"] != "assistant");
-        let mut blocks = new.filter_map(|message| message["content"].as_array()).flatten();
-        let result = blocks.find(|block| block["type"] == "tool_result");
-        let call = |id: &str, name: &str| {
-            let input = json!({"repo": "acme/site"});
-            vec![Block::ToolUse { id: id.to_owned(), name: name.to_owned(), input }]
-        };
-        let text = |text: &str| vec![Block::Text { text: text.to_owned() }];
-        let blocks = match result.map(|result| result["tool_use_id"].as_str()) {
-            _ if !offered => text("A title"),
-            None => call("toolu_one", "mcp__all__fake__read"),
-            Some(Some("toolu_one")) => call("toolu_no", "mcp__all__other__push"),
-            Some(Some("toolu_no")) => call("toolu_two", "mcp__all__other__read"),
-            Some(_) => text("I have read both."),
-        };
-        let waits = blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
-        let stop_reason = if waits { "tool_use" } else { "end_turn" };
-        let id = format!("msg_{}", seen.order);
-        let message = Message { id, blocks, stop_reason, ..Message::text(MODEL, "") };
-        match body["stream"] == true {
-            true => Play::stream(message.events().into_iter().map(Step::Send)),
-            false => Play::json(StatusCode::OK, message.json()),
-        }
+    let of_site = |id, name| vec![call(id, name, json!({"repo": "acme/site"}))];
+    turn::model(move |turn| match turn.result.map(|result| result["tool_use_id"].as_str()) {
+        _ if !turn.is_offered => vec![text("A title")],
+        None => of_site("toolu_one", "mcp__all__fake__read"),
+        Some(Some("toolu_one")) => of_site("toolu_no", "mcp__all__other__push"),
+        Some(Some("toolu_no")) => of_site("toolu_two", "mcp__all__other__read"),
+        Some(_) => vec![text("I have read both.")],
     })
 }
 

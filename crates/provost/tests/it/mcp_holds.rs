@@ -31,11 +31,7 @@ async fn a_held_mcp_call_goes_on_in_the_same_request_once_it_is_approved() {
             "headers": {"Authorization": "Bearer ${PROVOST_CREDENTIAL}"}});
         let Some(mut command) = claude(&served, &server) else { return };
         let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let id = eventually("an approval waits", async || {
-            let page = world.json(&["approvals", "list"]).await;
-            Some(page["items"].as_array()?.first()?["id"].as_str()?.to_owned())
-        })
-        .await;
+        let id = world.held().await;
         assert_eq!(served.notes(), "", "nothing was run");
         world.done(&["approvals", "approve", &id]).await;
         let output = run.wait_with_output().await.unwrap();

@@ -3,11 +3,11 @@
 use std::{process::Stdio, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use futures_util::future::join_all;
+use http::{StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use provost_scripted::Script;
-use secrecy::SecretString;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     authority::{Authority, Guarded},
     client,
+    mcp::initialize,
     world::{World, told},
 };
 
@@ -40,14 +41,11 @@ impl Served {
         let authority = Authority::start().await;
         let guarded = Guarded::start(&authority).await;
         let mut world = World::install(Script::default()).await;
-        let config = world.data().join("provost.toml");
-        let text = std::fs::read_to_string(&config).unwrap();
         let url = guarded.url();
-        let table = format!(
-            "{text}\n[mcp.servers.guarded]\nurl = \"{url}\"\noauth = true\n{settings}\n"
-        );
-        std::fs::write(config, table).unwrap();
-        std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+        world.configure(&format!(
+            "[mcp.servers.guarded]\nurl = \"{url}\"\noauth = true\n{settings}\n"
+        ));
+        world.policy("mcp", POLICY);
         world.serve().await;
         Self { world, authority, guarded }
     }
@@ -104,17 +102,8 @@ impl Served {
     /// What an agent is told when it asks without an SDK.
     async fn ask(&self, token: &str) -> (StatusCode, String) {
         let url = format!("http://{}/mcp/guarded", self.world.server().gateway);
-        let body = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
-        let request = Request::post(url)
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header(header::ACCEPT, "application/json, text/event-stream")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(http_body_util::Full::<Bytes>::from(body))
-            .unwrap();
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let (head, body) = client.request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        (head.status, String::from_utf8(body.to_vec()).unwrap())
+        let answer = initialize(&url, token).await;
+        (answer.status(), answer.into_body())
     }
 
     /// Nothing that was given is anywhere in the clear.
@@ -217,16 +206,12 @@ async fn many_agents_at_once_use_a_refresh_token_once() {
     let (_, token) = served.world.session().await;
     served.authority.state().access.clear();
     let asks = (0..24).map(|_| served.ask(&token));
-    for (status, body) in futures_of(asks).await {
+    for (status, body) in join_all(asks).await {
         assert_eq!(status, StatusCode::OK, "{body}");
         assert!(body.contains("\"result\""), "{body}");
     }
     assert_eq!(served.authority.state().refreshed, 1);
     assert_eq!(served.authority.state().faults, Vec::<String>::new());
-}
-
-async fn futures_of<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
-    futures_util::future::join_all(all).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,10 +276,9 @@ async fn a_login_survives_a_restart_and_a_person_may_paste() {
 async fn a_client_may_be_registered_by_hand_or_by_a_document() {
     let served = Served::start("oauth_client = \"by-hand\"\noauth_scopes = [\"tools\"]").await;
     served.authority.state().closed = true;
-    let secret: SecretString = "the client's own".into();
-    let secret = secrecy::ExposeSecret::expose_secret(&secret).to_owned();
-    served.authority.state().secrets.insert("by-hand".to_owned(), secret.clone());
-    let (child, url) = served.login(&["--client-secret"], &secret).await;
+    let secret = "the client's own";
+    served.authority.state().secrets.insert("by-hand".to_owned(), secret.to_owned());
+    let (child, url) = served.login(&["--client-secret"], secret).await;
     let url = oauth2::url::Url::parse(&url).unwrap();
     let query: std::collections::HashMap<_, _> = url.query_pairs().into_owned().collect();
     assert_eq!((query["client_id"].as_str(), query["scope"].as_str()), ("by-hand", "tools"));

@@ -29,15 +29,12 @@ async fn start() -> World {
 /// With more of the program's settings.
 async fn start_with(settings: &str) -> World {
     let mut world = World::install(Script::default()).await;
-    let config = world.data().join("provost.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp_program.py");
-    let table = format!(
-        "{text}\n[mcp.servers.files]\ncommand = [\"python3\", \"{program}\"]\n\
+    world.configure(&format!(
+        "[mcp.servers.files]\ncommand = [\"python3\", \"{program}\"]\n\
          env = [\"LEVEL=high\"]\nsecret_env = [\"TOKEN=files\"]\n{settings}\n"
-    );
-    std::fs::write(config, table).unwrap();
-    std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+    ));
+    world.policy("mcp", POLICY);
     assert!(world.say(&["secret", "set", "files"], "the-real-token").await.status.success());
     world.set("UNRELATED", "must not reach the program");
     world.serve().await;

@@ -45,19 +45,16 @@ async fn the_reference_servers_say_the_same_alone_and_behind_the_gateway() {
         let argument = argument.replace("FOLDER", &folder.display().to_string());
         (servers.join(format!("mcp-server-{name}")).display().to_string(), argument)
     };
-    let config = world.data().join("provost.toml");
-    let mut text = std::fs::read_to_string(&config).unwrap();
     for (name, argument, _) in SERVERS {
         let (program, argument) = command(name, argument);
         let arguments =
             if argument.is_empty() { String::new() } else { format!(", {argument:?}") };
-        text.push_str(&format!(
-            "\n[mcp.servers.{name}]\ncommand = [{program:?}{arguments}]\n\
+        world.configure(&format!(
+            "[mcp.servers.{name}]\ncommand = [{program:?}{arguments}]\n\
              env = [{path:?}, {memory:?}]\n"
         ));
     }
-    std::fs::write(config, text).unwrap();
-    std::fs::write(world.data().join("policies/mcp.cedar"), POLICY).unwrap();
+    world.policy("mcp", POLICY);
     prepare(&folder);
     world.serve().await;
     let gateway = world.server().gateway;

@@ -1,47 +1,24 @@
 //! Tool calls of stock Claude Code, decided in the model's stream alone.
 
-use http::StatusCode;
-use provost_scripted::{Block, Message, Play, Script, Step};
+use provost_scripted::Script;
 use serde_json::{Value, json};
 
 use crate::{
     claude_code::{claude, ended, result},
     client,
+    turn::{self, bash, text},
     world::{MODEL, World, told},
 };
 
 /// A model that wants to push; that, denied, says hello instead; and that is content then.
 pub(crate) fn wants_to_push() -> Script {
-    Script::new(|seen| {
-        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        let offered = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-        let messages = body["messages"].as_array().cloned().unwrap_or_default();
-        let new = messages.iter().rev().take_while(|message| message["role"] != "assistant");
-        let mut blocks = new.filter_map(|message| message["content"].as_array()).flatten();
-        let result = blocks.find(|block| block["type"] == "tool_result");
-        let call = |id: &str, command: &str| Block::ToolUse {
-            id: id.to_owned(),
-            name: "Bash".to_owned(),
-            input: json!({"command": command, "description": "as asked"}),
-        };
-        let text = |text: &str| Block::Text { text: text.to_owned() };
-        let blocks = match result {
-            _ if !offered => vec![text("A title")],
-            None => vec![text("I push it."), call("toolu_push", "touch pushed && git push")],
-            Some(denied) if denied["is_error"] == true => {
-                vec![text("Then I only say hello."), call("toolu_hello", "echo hello")]
-            }
-            Some(_) => vec![text("All is done that I may do.")],
-        };
-        let waits = blocks.iter().any(|block| matches!(block, Block::ToolUse { .. }));
-        let stop_reason = if waits { "tool_use" } else { "end_turn" };
-        // Claude Code takes messages of one id for one message.
-        let id = format!("msg_{}", seen.order);
-        let message = Message { id, blocks, stop_reason, ..Message::text(MODEL, "") };
-        match body["stream"] == true {
-            true => Play::stream(message.events().into_iter().map(Step::Send)),
-            false => Play::json(StatusCode::OK, message.json()),
+    turn::model(|turn| match turn.result {
+        _ if !turn.is_offered => vec![text("A title")],
+        None => vec![text("I push it."), bash("toolu_push", "touch pushed && git push")],
+        Some(denied) if denied["is_error"] == true => {
+            vec![text("Then I only say hello."), bash("toolu_hello", "echo hello")]
         }
+        Some(_) => vec![text("All is done that I may do.")],
     })
 }
 
@@ -52,7 +29,7 @@ async fn a_denied_call_is_not_made_the_model_reads_why_and_the_run_goes_on() {
     let output = ended(claude(&world, &program, MODEL)).await;
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(result(&output)["result"], "All is done that I may do.", "{}", told(&output));
-    assert!(!world.folder().join("home/pushed").exists(), "nothing of the call was made");
+    assert!(!world.pushed(), "nothing of the call was made");
 
     // The model was told in the words of the policy.
     let told_so = world.upstream.requests().iter().any(|seen| {

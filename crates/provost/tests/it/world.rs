@@ -68,6 +68,13 @@ impl World {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Adds tables to `provost.toml`; a server reads them when it starts.
+    pub(crate) fn configure(&self, tables: &str) {
+        let path = self.data().join("provost.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{text}\n{tables}")).unwrap();
+    }
+
     /// An installation with one agent, whose server does not run yet.
     pub(crate) async fn install(script: Script) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -224,6 +231,29 @@ impl World {
             (intents.len() == outcomes.len()).then_some((intents, outcomes))
         })
         .await
+    }
+
+    /// The ids of what waits for people, newest first.
+    pub(crate) async fn waiting(&self) -> Vec<String> {
+        let page = self.json(&["approvals", "list"]).await;
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The one that waits, once it does.
+    pub(crate) async fn held(&self) -> String {
+        eventually("an approval waits", async || self.waiting().await.pop()).await
+    }
+
+    /// Whether the command ran that models want to push with.
+    pub(crate) fn pushed(&self) -> bool {
+        self.folder().join("home/pushed").exists()
+    }
+
+    /// Whether a text was in any request that the model got.
+    pub(crate) fn model_was_told(&self, text: &str) -> bool {
+        let requests = self.upstream.requests();
+        requests.iter().any(|seen| String::from_utf8_lossy(&seen.body).contains(text))
     }
 
     /// Opens a session; its id and its credential.
