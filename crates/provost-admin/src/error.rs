@@ -67,7 +67,7 @@ pub(crate) enum ApiError {
     #[error(transparent)]
     Secret(#[from] SetError),
     #[error(transparent)]
-    Login(LoginFailed),
+    Login(#[from] LoginFailed),
     #[error("internal error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 use axum::{Json, extract::State, http::StatusCode};
 use provost_api::{BeginMcpLogin, FinishMcpLogin, McpLogin, McpLoginBegun};
 use provost_secrets::{GrantError, GrantName};
-use provost_types::Timestamp;
 use secrecy::SecretString;
 
 use crate::{
@@ -39,14 +38,8 @@ pub trait Logins: Send + Sync + fmt::Debug {
 pub struct LoginTaken {
     /// To be sealed.
     pub grant: SecretString,
-    /// Who issued it.
-    pub issuer: String,
-    /// What for.
-    pub scopes: Vec<String>,
-    /// When it has to be renewed.
-    pub expires_at: Option<Timestamp>,
-    /// Whether it can be.
-    pub renews: bool,
+    /// What may be told of it.
+    pub login: McpLogin,
 }
 
 /// A login that came to nothing.
@@ -96,19 +89,11 @@ pub(crate) async fn finish(
     Body(asked): Body<FinishMcpLogin>,
 ) -> Result<Json<McpLogin>, ApiError> {
     let redirected = SecretString::from(asked.redirected.0);
-    let taken = app.logins.finish(server.clone(), redirected).await?;
-    let scope = taken.scopes.join(" ");
-    let detail = [("issuer", taken.issuer.clone()), ("scope", scope)];
+    let LoginTaken { grant, login } = app.logins.finish(server.clone(), redirected).await?;
+    let detail = [("issuer", login.issuer.clone()), ("scope", login.scopes.join(" "))];
     record(&app, &who, ("mcp.login", &server), detail).await?;
-    let login = McpLogin {
-        server: server.to_string(),
-        issuer: taken.issuer,
-        scopes: taken.scopes,
-        expires_at: taken.expires_at.map(|at| at.to_string()),
-        renews: taken.renews,
-    };
     let vault = Arc::clone(&app.vault);
-    let keep = move || vault.keep_grant(&server, &taken.grant);
+    let keep = move || vault.keep_grant(&server, &grant);
     tokio::task::spawn_blocking(keep).await.map_err(ApiError::internal)??;
     Ok(Json(login))
 }
@@ -141,12 +126,6 @@ async fn record<const N: usize>(
     let detail: BTreeMap<_, _> = detail.collect();
     app.directory().record_admin(&who.by(), verb, &format!("mcp/{server}"), detail).await?;
     Ok(())
-}
-
-impl From<LoginFailed> for ApiError {
-    fn from(failed: LoginFailed) -> Self {
-        Self::Login(failed)
-    }
 }
 
 impl From<GrantError> for ApiError {

@@ -1,7 +1,7 @@
 //! Logins at MCP servers: what is recorded, what is kept, and what is told.
 
 use axum::http::StatusCode;
-use provost_api::{BeginMcpLogin, McpLoginBegun};
+use provost_api::{BeginMcpLogin, McpLogin, McpLoginBegun};
 use provost_secrets::GrantName;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -29,19 +29,24 @@ impl Logins for Scripted {
         })
     }
 
-    fn finish(&self, _: GrantName, redirected: SecretString) -> LoginAnswer<'_, LoginTaken> {
+    fn finish(
+        &self,
+        server: GrantName,
+        redirected: SecretString,
+    ) -> LoginAnswer<'_, LoginTaken> {
         Box::pin(async move {
             if redirected.expose_secret() != "http://127.0.0.1:1/?code=good" {
                 let kind = LoginFailure::Refused;
                 return Err(LoginFailed { kind, sentence: "it is over".to_owned() });
             }
-            Ok(LoginTaken {
-                grant: "the grant".into(),
+            let login = McpLogin {
+                server: server.to_string(),
                 issuer: "https://as.example".to_owned(),
                 scopes: vec!["repo".to_owned()],
                 expires_at: None,
                 renews: true,
-            })
+            };
+            Ok(LoginTaken { grant: "the grant".into(), login })
         })
     }
 }

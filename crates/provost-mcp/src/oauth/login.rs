@@ -14,7 +14,6 @@ use oauth2::{
     RedirectUrl, Scope, basic::BasicClient, url::Url,
 };
 use provost_gateway::is_loopback;
-use provost_secrets::GrantName;
 use provost_types::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -68,9 +67,7 @@ pub struct Begun {
 /// What a login gave.
 #[derive(Debug)]
 pub struct Taken {
-    /// Whose it is.
-    pub name: GrantName,
-    /// To be kept under that name.
+    /// To be kept under the server's name.
     pub grant: SecretString,
     /// Who issued it.
     pub issuer: String,
@@ -141,22 +138,13 @@ impl Logins {
         Self { accounts: accounts.into_iter().collect(), under_way: Mutex::default() }
     }
 
-    /// The account of a server.
-    ///
-    /// # Errors
-    ///
-    /// [`LoginError::NoSuchServer`].
-    pub fn account(&self, server: &str) -> Result<&Account, LoginError> {
-        self.accounts.get(server).ok_or(LoginError::NoSuchServer)
-    }
-
     /// Finds out whom to ask, and as whom, and what a person has to open.
     ///
     /// # Errors
     ///
     /// [`LoginError`].
     pub async fn begin(&self, server: &str, asked: Asked) -> Result<Begun, LoginError> {
-        let account = self.account(server)?;
+        let account = self.accounts.get(server).ok_or(LoginError::NoSuchServer)?;
         let Known { url, means, .. } = &*account.0;
         let redirect = loopback(&asked.redirect).ok_or(LoginError::Redirect)?;
         let found = discovery::discover(&means.errands, url).await?;
@@ -239,7 +227,6 @@ impl Logins {
         };
         grant.take(tokens, now);
         Ok(Taken {
-            name: known.name.clone(),
             grant: grant.text().map_err(LoginError::Unwritten)?,
             issuer: grant.issuer,
             scopes: grant.scopes,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use provost_admin::{LoginAnswer, LoginFailed, LoginFailure, LoginTaken};
-use provost_api::{BeginMcpLogin, McpLoginBegun};
+use provost_api::{BeginMcpLogin, McpLogin, McpLoginBegun};
 use provost_gateway::{EgressSetupError, Errands};
 use provost_mcp::oauth::{
     Account, AccountMeans, AccountSpec, AccountSpecError, LoginAsked, LoginError, Logins,
@@ -112,13 +112,14 @@ impl provost_admin::Logins for ApiLogins {
         Box::pin(async move {
             let taken = self.0.finish(server.as_str(), &redirected).await;
             let taken = taken.map_err(|error| failed(&server, &error))?;
-            Ok(LoginTaken {
-                grant: taken.grant,
+            let login = McpLogin {
+                server: server.to_string(),
                 issuer: taken.issuer,
                 scopes: taken.scopes,
-                expires_at: taken.expires_at,
+                expires_at: taken.expires_at.map(|at| at.to_string()),
                 renews: taken.renews,
-            })
+            };
+            Ok(LoginTaken { grant: taken.grant, login })
         })
     }
 }
