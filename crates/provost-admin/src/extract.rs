@@ -33,9 +33,6 @@ pub(crate) struct Named<T>(pub(crate) T);
 /// The path's two parameters, in the forms of their own.
 pub(crate) struct Pair<A, B>(pub(crate) A, pub(crate) B);
 
-/// The path's two parameters: a name, and another one that means something within it.
-pub(crate) struct NamedWithin(pub(crate) String, pub(crate) String);
-
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
@@ -69,17 +66,6 @@ impl<S: Send + Sync, T: FromStr<Err: Display>> FromRequestParts<S> for Named<T> 
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for NamedWithin {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Path((outer, inner)) = Path::<(String, String)>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| ApiError::malformed(rejection.body_text()))?;
-        Ok(Self(outer, inner))
-    }
-}
-
 impl<S, A, B> FromRequestParts<S> for Pair<A, B>
 where
     S: Send + Sync,
@@ -89,7 +75,9 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let NamedWithin(outer, inner) = NamedWithin::from_request_parts(parts, state).await?;
+        let Path((outer, inner)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| ApiError::malformed(rejection.body_text()))?;
         Ok(Self(parsed(&outer)?, parsed(&inner)?))
     }
 }

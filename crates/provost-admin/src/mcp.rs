@@ -9,7 +9,7 @@ use provost_store::{ToolDefinition, ToolRow};
 use crate::{
     App, convert,
     error::ApiError,
-    extract::{Asked, Body, NamedWithin, parsed},
+    extract::{Asked, Body, Pair, parsed},
     who::Who,
 };
 
@@ -29,7 +29,7 @@ pub(crate) async fn list(
 /// - 404 `no-such`.
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
-    NamedWithin(server, tool): NamedWithin,
+    Pair(server, tool): Pair<String, String>,
 ) -> Result<Json<McpToolDefinitions>, ApiError> {
     let row = app.directory().tool(&server, &tool)?;
     Ok(Json(McpToolDefinitions {
@@ -49,7 +49,7 @@ pub(crate) async fn show(
 pub(crate) async fn accept(
     State(app): State<Arc<App>>,
     who: Who,
-    NamedWithin(server, tool): NamedWithin,
+    Pair(server, tool): Pair<String, String>,
     Body(asked): Body<AcceptMcpTool>,
 ) -> Result<Json<McpTool>, ApiError> {
     let digest = parsed(&asked.digest)?;
