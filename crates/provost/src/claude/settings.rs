@@ -18,17 +18,17 @@ const PEOPLE_WAIT_S: u64 = 300;
 const PROGRAM: &str = "provost";
 /// The kinds of events by what Claude Code knows of their hooks.
 const EVENTS: &[(&str, Kind)] = &[
-    ("PreToolUse", Kind { is_of_tool: true, refuses: true }),
-    ("PostToolUse", Kind { is_of_tool: true, refuses: false }),
-    ("PostToolUseFailure", Kind { is_of_tool: true, refuses: false }),
-    ("PermissionRequest", Kind { is_of_tool: true, refuses: true }),
-    ("UserPromptSubmit", Kind { is_of_tool: false, refuses: true }),
-    ("SessionStart", Kind { is_of_tool: false, refuses: false }),
-    ("SessionEnd", Kind { is_of_tool: false, refuses: false }),
-    ("Stop", Kind { is_of_tool: false, refuses: false }),
-    ("StopFailure", Kind { is_of_tool: false, refuses: false }),
-    ("SubagentStart", Kind { is_of_tool: false, refuses: false }),
-    ("SubagentStop", Kind { is_of_tool: false, refuses: false }),
+    ("PreToolUse", Kind { is_of_tool: true, refuses: true, waits: true }),
+    ("PostToolUse", Kind { is_of_tool: true, refuses: false, waits: false }),
+    ("PostToolUseFailure", Kind { is_of_tool: true, refuses: false, waits: false }),
+    ("PermissionRequest", Kind { is_of_tool: true, refuses: true, waits: false }),
+    ("UserPromptSubmit", Kind { is_of_tool: false, refuses: true, waits: false }),
+    ("SessionStart", Kind { is_of_tool: false, refuses: false, waits: false }),
+    ("SessionEnd", Kind { is_of_tool: false, refuses: false, waits: false }),
+    ("Stop", Kind { is_of_tool: false, refuses: false, waits: false }),
+    ("StopFailure", Kind { is_of_tool: false, refuses: false, waits: false }),
+    ("SubagentStart", Kind { is_of_tool: false, refuses: false, waits: false }),
+    ("SubagentStop", Kind { is_of_tool: false, refuses: false, waits: false }),
 ];
 
 /// What Claude Code knows of an event's hooks.
@@ -38,6 +38,8 @@ struct Kind {
     is_of_tool: bool,
     /// They can refuse what is about to happen.
     refuses: bool,
+    /// They may wait for people.
+    waits: bool,
 }
 
 /// Settings that cannot be changed, as they are not what Claude Code documents.
@@ -121,7 +123,7 @@ impl Hooks {
         let root = object(settings, "the file")?;
         for (event, kind) in EVENTS {
             let hooks = record.object_in(root, "", "hooks")?;
-            let wanted = self.group(event, *kind);
+            let wanted = self.group(*kind);
             let list = record.list_in(hooks, "/hooks", event)?;
             let ours = list.iter().filter(|group| has_ours(group)).count();
             if ours == 1 && list.contains(&wanted) {
@@ -150,15 +152,14 @@ impl Hooks {
     }
 
     /// The one group of an event that calls us.
-    fn group(&self, event: &str, kind: Kind) -> Value {
+    fn group(&self, kind: Kind) -> Value {
         // A shell's: where the program is missing, or was killed, it must be a refusal, too.
         let or_refuse = if kind.refuses { " || exit 2" } else { "" };
-        let (waits, timeout) = match event {
-            "PreToolUse" => {
-                let timeout = HOOK_WAIT_S.saturating_add(PEOPLE_WAIT_S);
-                (format!(" --wait-s {PEOPLE_WAIT_S}"), timeout)
-            }
-            _ => (String::new(), HOOK_WAIT_S),
+        let (waits, timeout) = if kind.waits {
+            let timeout = HOOK_WAIT_S.saturating_add(PEOPLE_WAIT_S);
+            (format!(" --wait-s {PEOPLE_WAIT_S}"), timeout)
+        } else {
+            (String::new(), HOOK_WAIT_S)
         };
         let mut hook = json!({
             "type": "command",
