@@ -9,7 +9,7 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     keys::Shape,
-    settings::{Fault, Origin, Problem, closest},
+    settings::{Fault, Origin, Problem, closest, text_of},
 };
 
 /// One server that agents reach at `/mcp/NAME`.
@@ -68,8 +68,8 @@ pub(super) struct ServerKey {
     /// `mcp.servers.NAME.key`.
     pub(super) path: &'static str,
     shape: Shape,
-    /// What its value may be, in words.
-    pub(super) takes: &'static str,
+    /// What its value may be, in words, where the shape's own do not say it well.
+    takes: Option<&'static str>,
     /// What it does, in sentences.
     pub(super) meaning: &'static str,
 }
@@ -91,6 +91,10 @@ const PROCESSES: &str = "mcp.servers.NAME.processes_max";
 const FILE: &str = "mcp.servers.NAME.file_bytes_max";
 const CPU: &str = "mcp.servers.NAME.cpu_s_max";
 
+/// Keys that make sense with `command` alone.
+const OF_PROGRAMS: [&str; 8] =
+    [FOLDER, ENV, SECRET_ENV, MEMORY, OPEN_FILES, PROCESSES, FILE, CPU];
+
 /// What a program may take unless the configuration says so. Ours: a runtime with its heap at
 /// its largest fits, and one that runs away is ended before the machine is full.
 const LIMITS: Resources = Resources {
@@ -107,33 +111,33 @@ pub(super) const KEYS: &[ServerKey] = &[
     ServerKey {
         path: URL,
         shape: Shape::Url,
-        takes: "an http or https URL without a user or password in it",
+        takes: None,
         meaning: "The server's address, exactly. Either this or `command`.",
     },
     ServerKey {
         path: SECRET,
         shape: Shape::Text,
-        takes: "a text that is not empty",
+        takes: None,
         meaning: "Name of the stored credential it is called with, as `Authorization: Bearer`; \
                   see `provost secret set`. By default none.",
     },
     ServerKey {
         path: CA_FILE,
         shape: Shape::File,
-        takes: "the path of a file",
+        takes: None,
         meaning: "Certificates to trust for it beside the public ones, PEM.",
     },
     ServerKey {
         path: OAUTH,
         shape: Shape::Switch,
-        takes: "true or false",
+        takes: None,
         meaning: "The server wants OAuth: a person logs in for Provost with `provost mcp login \
                   NAME`, and it is called with what comes of that. In place of `secret`.",
     },
     ServerKey {
         path: OAUTH_CLIENT,
         shape: Shape::Text,
-        takes: "a text that is not empty",
+        takes: None,
         meaning: "As whom Provost logs in: the id of a client that was registered by hand, or \
                   the https address of a client id metadata document. By default Provost \
                   registers itself.",
@@ -141,13 +145,13 @@ pub(super) const KEYS: &[ServerKey] = &[
     ServerKey {
         path: OAUTH_SCOPES,
         shape: Shape::Texts,
-        takes: "a list of texts",
+        takes: Some("a list of texts"),
         meaning: "What Provost logs in for. By default what the server names.",
     },
     ServerKey {
         path: COMMAND,
         shape: Shape::Texts,
-        takes: "a list of texts",
+        takes: Some("a list of texts"),
         meaning: "A program that is the server, and its arguments; it speaks on its standard \
                   streams. It is started for each of a client's sessions, as the user Provost \
                   runs as, and ended with it.",
@@ -155,42 +159,42 @@ pub(super) const KEYS: &[ServerKey] = &[
     ServerKey {
         path: FOLDER,
         shape: Shape::File,
-        takes: "the path of a folder",
+        takes: Some("the path of a folder"),
         meaning: "The folder the program works in. By default its home, `mcp/NAME` in the data \
                   directory.",
     },
     ServerKey {
         path: ENV,
         shape: Shape::Texts,
-        takes: "a list of `NAME=value`",
+        takes: Some("a list of `NAME=value`"),
         meaning: "The program's environment. Beside it there are `PATH`, `HOME` and `LANG`, and \
                   nothing else.",
     },
     ServerKey {
         path: SECRET_ENV,
         shape: Shape::Texts,
-        takes: "a list of `NAME=secret`",
+        takes: Some("a list of `NAME=secret`"),
         meaning: "Variables of the program's environment whose values are stored credentials, by \
                   the names these have.",
     },
     ServerKey {
         path: MEMORY,
         shape: Shape::Number(16 << 20..=1 << 50),
-        takes: "a whole number from 16777216 to 1125899906842624",
+        takes: None,
         meaning: "Memory of its own that each process of the program may write to \
                   (`RLIMIT_DATA`). By default 4 GiB.",
     },
     ServerKey {
         path: OPEN_FILES,
         shape: Shape::Number(16..=1 << 30),
-        takes: "a whole number from 16 to 1073741824",
+        takes: None,
         meaning: "Files that each process of the program may have open. By default 4096. No \
                   limit is ever higher than Provost's own.",
     },
     ServerKey {
         path: PROCESSES,
         shape: Shape::Number(1..=1 << 30),
-        takes: "a whole number from 1 to 1073741824",
+        takes: None,
         meaning: "Processes and threads at which the program can start no more. Those of \
                   everything count that runs as its user, which is Provost's. Does not hold for \
                   root. By default none.",
@@ -198,24 +202,31 @@ pub(super) const KEYS: &[ServerKey] = &[
     ServerKey {
         path: FILE,
         shape: Shape::Number(0..=1 << 50),
-        takes: "a whole number from 0 to 1125899906842624",
+        takes: None,
         meaning: "Longest file that the program may write. By default none.",
     },
     ServerKey {
         path: CPU,
         shape: Shape::Number(1..=1 << 30),
-        takes: "a whole number from 1 to 1073741824",
+        takes: None,
         meaning: "Processor time after which a process of the program is ended. By default none.",
     },
     ServerKey {
         path: ARGUMENTS,
         shape: Shape::Texts,
-        takes: "a list of texts",
+        takes: Some("a list of texts"),
         meaning: "Arguments of its tools that policies may look at, as \
                   `context.arguments.getTag(\"…\")`. The ledger keeps their values. By default \
                   none.",
     },
 ];
+
+impl ServerKey {
+    /// What its value may be, in words.
+    pub(super) fn takes(&self) -> String {
+        self.takes.map_or_else(|| self.shape.wanted(), str::to_owned)
+    }
+}
 
 /// Reads the section `mcp`; faults are added to `faults`.
 pub(super) fn read<'a>(
@@ -264,6 +275,7 @@ fn server(
             Err(problem) => faults.push(Fault { origin: at(key.span()), problem }),
         }
     }
+    let is_program = OF_PROGRAMS.iter().any(|path| given.contains_key(path));
     let mut one = |path: &str| given.remove(path).and_then(|texts| texts.into_iter().next());
     let (url, secret, ca_file) = (one(URL), one(SECRET), one(CA_FILE).map(PathBuf::from));
     let folder = one(FOLDER).map(PathBuf::from);
@@ -285,8 +297,6 @@ fn server(
     let env = pairs(list(ENV), "`env` is a list of `NAME=value`")?;
     let secret_env = pairs(list(SECRET_ENV), "`secret_env` is a list of `NAME=secret`")?;
     let limits = limits(&mut given);
-    let is_program =
-        folder.is_some() || !env.is_empty() || !secret_env.is_empty() || limits != LIMITS;
     let way = match (url, command) {
         (Some(url), None) if !is_program => McpWay::Http { url, secret, ca_file, oauth },
         (None, Some(command))
@@ -347,20 +357,14 @@ fn take(name: &str, value: &DeValue<'_>) -> Result<(&'static str, Vec<String>), 
     };
     let refused = || Problem::Value { key: key.path, shape: key.shape.clone() };
     let text = |value: &DeValue<'_>| {
-        let text = value.as_str().filter(|text| key.shape.accepts(text));
-        text.map(str::to_owned).ok_or_else(refused)
+        let text = text_of(value, &key.shape).filter(|text| key.shape.accepts(text));
+        text.ok_or_else(refused)
     };
     let texts = match (&key.shape, value) {
         (Shape::Texts, DeValue::Array(items)) => {
             items.iter().map(|item| text(item.get_ref())).collect::<Result<_, _>>()?
         }
-        (Shape::Switch, DeValue::Boolean(given)) => vec![given.to_string()],
-        (Shape::Number(_), DeValue::Integer(given)) => {
-            let number = u64::from_str_radix(given.as_str(), given.radix());
-            let number = number.ok().map(|number| number.to_string());
-            vec![number.filter(|number| key.shape.accepts(number)).ok_or_else(refused)?]
-        }
-        (Shape::Texts | Shape::Switch | Shape::Number(_), _) => return Err(refused()),
+        (Shape::Texts, _) => return Err(refused()),
         (_, value) => vec![text(value)?],
     };
     Ok((key.path, texts))

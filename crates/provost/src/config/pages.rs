@@ -85,8 +85,9 @@ pub(crate) fn reference() -> String {
          from the environment. See the [guide](../guides/mcp.md).\n\n\
          | key | takes | meaning |\n| --- | --- | --- |\n",
     );
-    for mcp::ServerKey { path, takes, meaning, .. } in mcp::KEYS {
-        let name = path.rsplit('.').next().unwrap_or(path);
+    for key in mcp::KEYS {
+        let name = key.path.rsplit('.').next().unwrap_or(key.path);
+        let (takes, meaning) = (key.takes(), key.meaning);
         page.push_str(&format!("| `{name}` | {takes} | {meaning} |\n"));
     }
     page

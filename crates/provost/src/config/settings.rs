@@ -207,19 +207,23 @@ enum Given<'a> {
 impl Given<'_> {
     /// The value as text; nothing when its TOML type is not the shape's.
     fn text(self, shape: &Shape) -> Option<String> {
-        let value = match self {
-            Self::Variable(text) => return Some(text),
-            Self::Toml(value) => value.get_ref(),
-        };
-        match (shape, value) {
-            (Shape::Switch, DeValue::Boolean(given)) => Some(given.to_string()),
-            (Shape::Number(_), DeValue::Integer(given)) => {
-                u64::from_str_radix(given.as_str(), given.radix()).ok().map(|n| n.to_string())
-            }
-            (Shape::Switch | Shape::Number(_), _) => None,
-            (_, DeValue::String(given)) => Some(given.as_ref().to_owned()),
-            (_, _) => None,
+        match self {
+            Self::Variable(text) => Some(text),
+            Self::Toml(value) => text_of(value.get_ref(), shape),
         }
+    }
+}
+
+/// A single value as text; nothing when its TOML type is not the shape's.
+pub(super) fn text_of(value: &DeValue<'_>, shape: &Shape) -> Option<String> {
+    match (shape, value) {
+        (Shape::Switch, DeValue::Boolean(given)) => Some(given.to_string()),
+        (Shape::Number(_), DeValue::Integer(given)) => {
+            u64::from_str_radix(given.as_str(), given.radix()).ok().map(|n| n.to_string())
+        }
+        (Shape::Switch | Shape::Number(_), _) => None,
+        (_, DeValue::String(given)) => Some(given.as_ref().to_owned()),
+        (_, _) => None,
     }
 }
 

@@ -250,6 +250,14 @@ fn what_is_wrong_with_an_mcp_server_is_told() {
             "1: an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with `folder`, `env`, `secret_env` and limits",
         ),
         (
+            "[mcp.servers.a]\nurl = \"http://h\"\nopen_files_max = 4096",
+            "1: an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with `folder`, `env`, `secret_env` and limits",
+        ),
+        (
+            "[mcp.servers.a]\nurl = \"http://h\"\nenv = []",
+            "1: an MCP server has a `url`, with `secret` and `ca_file`, or a `command`, with `folder`, `env`, `secret_env` and limits",
+        ),
+        (
             "[mcp.servers.a]\ncommand = [\"x\"]\ncpu_s_max = 0",
             "3: `mcp.servers.NAME.cpu_s_max` has to be a whole number from 1 to 1073741824",
         ),
