@@ -211,7 +211,6 @@ impl Core {
         let pipeline = Pipeline::start(parts, &tasks, &stop).await?;
         let ledger = LedgerReader { journal, store, sealer, root: data.ledger() };
         let obstacles = watch::start(&ledger, &tasks, &stop);
-        let session = config.session;
         Ok(Self {
             pipeline,
             vault,
@@ -223,7 +222,7 @@ impl Core {
             changes: TaskTracker::new(),
             ledger,
             obstacles,
-            terms_max: Terms { idle_max: session.idle_max, lifetime_max: session.lifetime_max },
+            terms_max: config.session,
             _lock: lock,
         })
     }

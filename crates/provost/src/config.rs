@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use provost_pipeline::Terms;
 use secrecy::SecretString;
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ pub(crate) struct Config {
     /// Whose access tokens count.
     pub(crate) oauth: Option<OAuth>,
     /// How long sessions may last.
-    pub(crate) session: Session,
+    pub(crate) session: Terms,
     /// How long held actions wait for people.
     pub(crate) approvals: Approvals,
     /// What one client may ask of the gateway.
@@ -107,15 +108,6 @@ pub(crate) struct Llm {
     pub(crate) head_timeout: Duration,
     /// Certificates to trust instead of the public ones.
     pub(crate) ca_file: Option<PathBuf>,
-}
-
-/// `[session]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Session {
-    /// Longest silence.
-    pub(crate) idle_max: Duration,
-    /// Longest life.
-    pub(crate) lifetime_max: Duration,
 }
 
 /// `[approvals]`
@@ -257,7 +249,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn config(&self) -> Result<Config, Problem> {
         let (tls, listen) = (self.tls()?, self.listen()?);
-        let session = Session {
+        let session = Terms {
             idle_max: self.seconds(&keys::SESSION_IDLE)?,
             lifetime_max: self.seconds(&keys::SESSION_LIFETIME)?,
         };

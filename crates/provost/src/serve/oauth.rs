@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header::ACCEPT};
 use provost_gateway::Errands;
 use provost_mcp::{Protected, oauth::keys_of};
-use provost_pipeline::{AccessTokens, KeySource, KeysAnswer, KeysUnavailable, Terms, Trust};
+use provost_pipeline::{AccessTokens, KeySource, KeysAnswer, KeysUnavailable, Trust};
 
 use crate::{app::Core, config::Config};
 
@@ -27,10 +27,7 @@ pub(super) fn trust(
         claim: oauth.claim,
         agents: oauth.agents.clone(),
         public_url: public_url.clone(),
-        terms: Terms {
-            idle_max: config.session.idle_max,
-            lifetime_max: config.session.lifetime_max,
-        },
+        terms: config.session,
     };
     let source =
         IssuerKeys { errands, issuer: oauth.issuer.clone(), jwks_url: oauth.jwks_url.clone() };
