@@ -126,7 +126,8 @@ pub enum ApprovalState {
 pub struct ApprovalStateError;
 
 impl ApprovalState {
-    const ALL: [Self; 7] = [
+    /// Every state.
+    pub const ALL: [Self; 7] = [
         Self::Waiting,
         Self::Approved,
         Self::Denied,

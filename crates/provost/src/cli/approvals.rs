@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use provost_api::{
     AnswerApproval, Approval, ApprovalCard, ApprovalExtent, ApprovalPage, ApprovalQuery,
     ApprovalVerdict, RevokeApproval,
 };
 use provost_oversight::{Size, card, visible};
+use provost_store::ApprovalState;
 use provost_types::{AgentName, ApprovalId, ProjectName};
 
 use super::{Invocation, period};
@@ -26,10 +27,6 @@ const POLL_ITEMS: u32 = 1000;
 
 /// Lines that are shown of each of the agent's texts unless all are asked for. Ours.
 const LINES_SHOWN: usize = 200;
-
-/// The states that an approval can be in.
-const STATES: [&str; 7] =
-    ["waiting", "approved", "denied", "used", "expired", "cancelled", "revoked"];
 
 /// Approvals: actions that wait for a person, and what people say to them
 #[derive(Debug, Subcommand)]
@@ -55,7 +52,7 @@ pub(crate) struct Listed {
     #[arg(long, conflicts_with = "state")]
     all: bool,
     /// Only what is in this state
-    #[arg(long, default_value = "waiting", value_parser = STATES)]
+    #[arg(long, default_value = "waiting", value_parser = states())]
     state: String,
     #[command(flatten)]
     of: Of,
@@ -171,6 +168,11 @@ pub(crate) async fn run(asked: Approvals, invocation: &Invocation) -> Result<Exi
         Approvals::Watch(Watch { of }) => watch(of, client, invocation).await?,
     }
     Ok(Exit::Done)
+}
+
+/// The states that an approval can be in.
+fn states() -> PossibleValuesParser {
+    PossibleValuesParser::new(ApprovalState::ALL.map(ApprovalState::as_str))
 }
 
 impl Listed {
