@@ -49,10 +49,9 @@ mod tests {
             assert_eq!(changed(old, new), want, "{old:?} {new:?}");
         }
         let long: Vec<String> = (0..20).map(|number| number.to_string()).collect();
-        let (mut first, mut last) = (long.clone(), long.join("\n"));
+        let (mut first, last) = (long.clone(), long.join("\n"));
         first[0] = "x".to_owned();
         first[19] = "y".to_owned();
-        last = std::mem::take(&mut last);
         let told = changed(&last, &first.join("\n"));
         assert_eq!(
             told,
