@@ -19,7 +19,7 @@ pub(crate) async fn execute(
     reply: &mut Reply<HttpFrame>,
 ) -> Outcome {
     let answer = match post {
-        Ok(post) => answer(permit, post, patience).await,
+        Ok(post) => answer(permit, post, (patience, reply)).await,
         // Cannot be: what is malformed was not admitted.
         Err(malformed) => {
             return Outcome::because(Status::Failed, malformed.message.clone());
@@ -43,14 +43,18 @@ fn is_put_off(refusal: &Refusal, patience: Patience) -> bool {
     refusal.code == RefusalCode::Held && patience == Patience::Defers
 }
 
-async fn answer(permit: &Permit, post: &Post, patience: Patience) -> Response<Bytes> {
+async fn answer(
+    permit: &Permit,
+    post: &Post,
+    (patience, reply): (Patience, &Reply<HttpFrame>),
+) -> Response<Bytes> {
     match &post.about {
         About::Call { id, name, input, folder } => {
             let call = ToolCall { id, name, input: input.get(), folder: folder.as_deref() };
             let mut action = call.action();
             action.correlation.client_session.clone_from(&post.client_session);
             action.correlation.subagent.clone_from(&post.subagent);
-            return match permit.tool_call(action, patience.held()).await {
+            return match permit.tool_call(action, patience.held(), reply.gone()).await {
                 Ok(call) => refuse::allow(permit.action(), &call, input),
                 Err(refusal) if is_put_off(&refusal, patience) => refuse::defer(&refusal),
                 Err(refusal) => refuse::refuse(Some(&post.event), &refusal),

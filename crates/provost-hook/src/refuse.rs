@@ -10,6 +10,7 @@ use http::{
 };
 use provost_gateway::name_action;
 use provost_pipeline::{AdmittedCall, Refusal, RefusalCode};
+use provost_tools::json_value;
 use provost_types::{ActionId, Value};
 use serde::Serialize;
 use serde_json::{Value as Json, value::RawValue};
@@ -84,10 +85,13 @@ pub(crate) fn allow(
 
 /// The arguments as they have to be, if they are not.
 fn updated(input: &RawValue, sets: &[(String, Value)]) -> Option<Json> {
-    let Ok(Json::Object(mut arguments)) = serde_json::from_str(input.get()) else {
+    if sets.is_empty() {
+        return None;
+    }
+    let Ok(Json::Object(mut arguments)) = json_value(input.get().as_bytes()) else {
         return None;
     };
-    let before = arguments.clone();
+    let mut is_changed = false;
     for (name, value) in sets {
         let value = match value {
             Value::Bool(value) => Json::from(*value),
@@ -96,9 +100,10 @@ fn updated(input: &RawValue, sets: &[(String, Value)]) -> Option<Json> {
             // No annotation says these.
             Value::Texts(_) | Value::Tags(_) => continue,
         };
+        is_changed |= arguments.get(name) != Some(&value);
         arguments.insert(name.clone(), value);
     }
-    (arguments != before).then_some(Json::Object(arguments))
+    is_changed.then_some(Json::Object(arguments))
 }
 
 /// People are asked: the client ends, and asks again when it is resumed.

@@ -295,9 +295,10 @@ impl AccessTokens {
         if known.len() >= KNOWN_MAX {
             known.retain(|_, one| now < one.until);
         }
-        if known.len() < KNOWN_MAX {
-            known.insert(digest, verified);
-        }
+        // What was just verified is asked for again at once: any other may go for it.
+        let any = known.keys().next().copied().filter(|_| known.len() >= KNOWN_MAX);
+        any.map(|any| known.remove(&any));
+        known.insert(digest, verified);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<[u8; 32], Arc<Verified>>> {

@@ -9,6 +9,7 @@ mod answering;
 mod book;
 mod ending;
 mod pattern;
+mod waiting;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,24 +19,22 @@ use parking_lot::Mutex;
 use provost_decide::{Gate, Lifted, Policies, Query};
 use provost_ledger::{Approval, Intent, Record, Subject};
 use provost_store::{
-    ApprovalRow, ApprovalState, Bodies, BodyMode, BodyPart, GateRow, Reach, StoreError,
+    ApprovalRow, ApprovalState, Bodies, BodyMode, BodyPart, GateRow, Kept, ProjectKeys, Reach,
+    StoreError,
 };
 use provost_types::{Action, ActionId, ApprovalId, Causes, Decision, Digest, Verdict};
-use tokio::{
-    sync::{Mutex as Turn, watch},
-    time::Instant,
-};
+use tokio::sync::{Mutex as Turn, watch};
 
 pub use self::answering::{Answer, AnswerError, Answerer, Extent};
 use self::book::{Book, Standing};
 pub use self::pattern::PatternError;
+pub(crate) use self::waiting::{Ticket, Waiting};
 use crate::{
-    Caller, Directory, PolicyDirectory, RefusalCode, Stop,
-    permit::Keeping,
+    Caller, Directory, LedgerDown, Loaded, RefusalCode,
+    permit::{finish, mac},
     pipeline::query,
     record::{LEDGER_DOWN, Recorder},
     refusal::Reason,
-    run_tree::Path,
 };
 
 /// Most approvals that wait at once. Ours: nobody answers more.
@@ -70,11 +69,10 @@ impl Default for ApprovalTimes {
 /// The approvals of one installation.
 #[derive(Debug)]
 pub struct Approvals {
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) policies: Arc<PolicyDirectory>,
-    pub(crate) recorder: Recorder,
-    pub(crate) bodies: Arc<Bodies>,
-    pub(crate) times: ApprovalTimes,
+    directory: Arc<Directory>,
+    recorder: Recorder,
+    bodies: Arc<Bodies>,
+    times: ApprovalTimes,
     book: Mutex<Book>,
     /// Changes happen one after the other; looks do not wait for them.
     changing: Turn<()>,
@@ -88,69 +86,38 @@ pub(crate) struct Ruling {
     pub(crate) decision: Decision,
     /// The approval that an allowed action goes ahead by.
     pub(crate) by: Option<ApprovalId>,
+    /// What people have to be asked about an action that is held.
+    pub(crate) question: Option<Question>,
+    /// The policies that decided.
+    pub(crate) loaded: Arc<Loaded>,
 }
 
-/// A place in front of an approval that waits.
+/// What people are asked about one agent's action.
 #[derive(Debug)]
-pub(crate) struct Ticket {
-    pub(crate) id: ApprovalId,
-    standing: watch::Receiver<ApprovalState>,
-}
-
-impl Ticket {
-    /// Resolves when the approval waits no longer.
-    pub(crate) async fn settled(&mut self) {
-        // An error: the approval is forgotten, so it does not wait either.
-        let _settled = self.standing.wait_for(|state| *state != ApprovalState::Waiting).await;
-    }
-}
-
-/// How long somebody still waits for people, over all that they are asked.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    until: Instant,
-}
-
-impl Waiting {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self { until: Instant::now().checked_add(patience).unwrap_or_else(Instant::now) }
-    }
-
-    /// Waits until the approval is settled.
-    ///
-    /// # Errors
-    ///
-    /// The patience is over, or the action has to stop: the reason says so to the agent.
-    pub(crate) async fn settled(
-        &self,
-        mut ticket: Ticket,
-        (path, decision): (&Path, &Decision),
-    ) -> Result<(), Reason> {
-        let id = ticket.id;
-        tokio::select! {
-            biased;
-            stop = path.stopped() => Err(stopped(&stop)),
-            settled = tokio::time::timeout_at(self.until, ticket.settled()) => {
-                settled.map_err(|_patience_is_over| held(id, decision))
-            }
-        }
-    }
-}
-
-fn stopped(stop: &Stop) -> Reason {
-    let code = match stop {
-        Stop::Killed(_) => RefusalCode::Killed,
-        Stop::Ended(_) => RefusalCode::SessionOver,
-        Stop::ShuttingDown => RefusalCode::Stopping,
-    };
-    Reason::new(code, stop.sentence())
-}
-
-/// An action as approvals know it.
-struct Question<'a> {
-    caller: &'a Caller,
-    action: &'a Action,
+pub(crate) struct Question {
+    /// Keyed digest of the agent, the action and its exact arguments.
     binding: Digest,
+    /// What holds it.
+    gates: Vec<Gate>,
+}
+
+/// A change of an approval that could not be made.
+#[derive(Debug, thiserror::Error)]
+enum NotChanged {
+    #[error(transparent)]
+    Ledger(#[from] LedgerDown),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<NotChanged> for Reason {
+    fn from(error: NotChanged) -> Self {
+        let sentence = match error {
+            NotChanged::Ledger(_) => LEDGER_DOWN,
+            NotChanged::Store(_) => STORE_DOWN,
+        };
+        Self::new(RefusalCode::Unavailable, sentence)
+    }
 }
 
 impl Approvals {
@@ -162,7 +129,6 @@ impl Approvals {
     ) -> Result<Self, StoreError> {
         let rows = directory.store.live_approvals().await?;
         Ok(Self {
-            policies: Arc::clone(&directory.policies),
             directory,
             recorder,
             bodies,
@@ -177,64 +143,59 @@ impl Approvals {
     /// thing was admitted as, where it is seen again.
     pub(crate) fn rule(
         &self,
-        (caller, keeping): (&Caller, &Keeping),
+        (caller, keys): (&Caller, &ProjectKeys),
         action: &Action,
         before: Option<ActionId>,
     ) -> Ruling {
-        let current = self.policies.current();
+        let loaded = self.directory.policies.current();
         let query = query(caller, action);
-        let decision = current.policies.decide(&query);
+        let decision = loaded.policies.decide(&query);
         if decision.verdict != Verdict::Hold {
-            return Ruling { decision, by: None };
+            return Ruling { decision, by: None, question: None, loaded };
         }
-        let question = Question { caller, action, binding: binding(caller, action, keeping) };
-        let fits = |row: &ApprovalRow| fits(row, &question, keeping);
-        let found = self.book.lock().find(&caller.agent, before, fits);
-        match found {
-            Some((Standing::Approved, row)) => lift(&current.policies, &query, &row, decision),
+        let gates = loaded.policies.gates(&decision);
+        let question = Question { binding: binding((caller, keys), action), gates };
+        let (decision, by) = match self.find((caller, keys), (action, &question), before) {
+            Some((Standing::Approved, row)) => lift(&loaded.policies, &query, &row, decision),
             Some((Standing::Denied, row)) => {
                 let reason = format!("{} ({})", row.note, row.id);
-                let decision = Decision { verdict: Verdict::Deny, reason, ..decision };
-                Ruling { decision, by: None }
+                (Decision { verdict: Verdict::Deny, reason, ..decision }, None)
             }
-            Some((Standing::Waiting, _)) | None => Ruling { decision, by: None },
-        }
+            Some((Standing::Waiting, _)) | None => (decision, None),
+        };
+        Ruling { decision, by, question: Some(question), loaded }
     }
 
     /// Asks people about an action that is held, or joins those who asked before. What is
-    /// asked is durable before this returns.
+    /// asked is durable before this returns. None if they answered meanwhile: the action has
+    /// to be decided again.
     pub(crate) async fn hold(
         &self,
-        (caller, keeping): (&Caller, &Keeping),
+        (caller, keys): (&Caller, &ProjectKeys),
         (id, action): (ActionId, &Action),
-        intent: &Intent,
-    ) -> Result<Ticket, Reason> {
+        (question, intent): (&Question, &Intent),
+    ) -> Result<Option<Ticket>, Reason> {
         let _turn = self.changing.lock().await;
-        let gates = self.gates_of(&intent.decision)?;
-        let binding = binding(caller, action, keeping);
-        if let Some(found) = self.book.lock().waiting(&caller.agent, binding) {
-            let asked = |row: &ApprovalRow| {
-                gates.iter().all(|gate| row.gates.iter().any(|one| is_same(one, gate)))
-            };
-            if asked(&found.row) {
-                return Ok(Ticket { id: found.row.id, standing: found.told.subscribe() });
-            }
+        match self.find((caller, keys), (action, question), None) {
+            Some((Standing::Waiting, row)) => return Ok(self.ticket(row.id)),
+            Some((Standing::Approved | Standing::Denied, _)) => return Ok(None),
+            None => {}
         }
         self.check_room(caller, action)?;
         let now = self.recorder.clock.wall();
-        let expires = gates.iter().filter_map(|gate| gate.expires).min();
+        let expires = question.gates.iter().filter_map(|gate| gate.expires).min();
         let row = ApprovalRow {
             id: ApprovalId::generate(),
             agent: caller.agent.clone(),
             project: caller.project.clone(),
             session: caller.session,
             action: id,
-            binding,
+            binding: question.binding,
             plane: intent.plane.clone(),
             verb: intent.verb.clone(),
             resource_kind: intent.resource_kind.clone(),
             resource_id: intent.resource_id.clone(),
-            gates: gates.iter().map(row_of).collect(),
+            gates: question.gates.iter().map(row_of).collect(),
             answers: Vec::new(),
             reach: Reach::Once,
             state: ApprovalState::Waiting,
@@ -244,14 +205,36 @@ impl Approvals {
             closed_at: None,
             used_by: None,
         };
-        self.keep_arguments(id, keeping, &action.arguments).await?;
-        let told = [("expires", row.expires_at.to_string()), ("gates", names(&row))];
-        let step = Step { name: "requested", by: format!("session/{}", caller.session), told };
-        self.write_down(&row, step, Some(intent.clone())).await?;
-        let standing = self.book.lock().put(row.clone());
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
-        tracing::info!(approval = %row.id, agent = %row.agent, "an action is held");
-        Ok(Ticket { id: row.id, standing })
+        self.keep_arguments(id, keys, &action.arguments).await?;
+        let told = vec![("expires", row.expires_at.to_string()), ("gates", names(&row))];
+        let by = format!("session/{}", caller.session);
+        let step = Step { intent: Some(intent.clone()), ..Step::new("requested", by, told) };
+        let (id, agent) = (row.id, row.agent.clone());
+        if let Err(error) = self.put_down(row.clone(), subject(&row), step).await {
+            self.forget_arguments(&row).await;
+            return Err(error.into());
+        }
+        tracing::info!(approval = %id, %agent, "an action is held");
+        Ok(self.ticket(id))
+    }
+
+    fn ticket(&self, id: ApprovalId) -> Option<Ticket> {
+        Some(Ticket { id, standing: self.book.lock().standing(id)? })
+    }
+
+    /// What is known of the question, if it still counts.
+    fn find(
+        &self,
+        known: (&Caller, &ProjectKeys),
+        (action, question): (&Action, &Question),
+        before: Option<ActionId>,
+    ) -> Option<(Standing, ApprovalRow)> {
+        let is_of = |row: &ApprovalRow| {
+            let covers = |gate: &Gate| row.gates.iter().any(|one| is_same(one, gate));
+            question.gates.iter().all(covers) && fits(row, known, (action, question.binding))
+        };
+        let now = self.recorder.clock.wall();
+        self.book.lock().find(&known.0.agent, (before, now), is_of)
     }
 
     /// Spends an approval on `action`, which may then go ahead: durable before this returns.
@@ -278,11 +261,8 @@ impl Approvals {
             row.closed_at = Some(now);
         }
         let by = format!("session/{}", caller.session);
-        let told = [("reach", reach_word(&row.reach).to_owned())];
-        let step = Step { name: "used", by, told };
-        let subject = caller.subject(action);
-        self.record(&row, subject, step, None).await.map_err(|_recorded| ledger_down())?;
-        self.keep(row).await.map_err(|_logged| store_down())?;
+        let told = vec![("reach", reach_word(&row.reach).to_owned())];
+        self.put_down(row, caller.subject(action), Step::new("used", by, told)).await?;
         Ok(true)
     }
 
@@ -294,16 +274,6 @@ impl Approvals {
     /// How long an action waits for its answer at most.
     pub fn wait_max(&self) -> Duration {
         self.times.wait_max
-    }
-
-    fn gates_of(&self, decision: &Decision) -> Result<Vec<Gate>, Reason> {
-        let current = self.policies.current();
-        let gates = current.policies.gates(decision);
-        if current.policies.version() != decision.version || gates.is_empty() {
-            let sentence = "the policies changed while this was decided; try again";
-            return Err(Reason::new(RefusalCode::Busy, sentence));
-        }
-        Ok(gates)
     }
 
     fn check_room(&self, caller: &Caller, action: &Action) -> Result<(), Reason> {
@@ -324,17 +294,15 @@ impl Approvals {
     async fn keep_arguments(
         &self,
         action: ActionId,
-        keeping: &Keeping,
+        keys: &ProjectKeys,
         arguments: &Bytes,
     ) -> Result<(), Reason> {
-        let recipient = keeping.keys.body_recipient();
+        let recipient = keys.body_recipient();
         let mut body = self.bodies.writer(action, BodyPart::Request, recipient);
         body.write(arguments.clone()).await;
-        body.finish().await;
-        let identity = keeping.keys.body_identity();
-        match self.bodies.read(action, BodyPart::Request, identity).await {
-            Ok(Some(kept)) if kept == *arguments => Ok(()),
-            Ok(_) | Err(_) => {
+        match body.finish().await {
+            Kept::Whole => Ok(()),
+            Kept::Cut | Kept::Nothing => {
                 tracing::error!(%action, "arguments of a held action cannot be kept");
                 let sentence = "Provost cannot keep what people would have to judge, so this \
                                 cannot be held; an operator has to look at the disk.";
@@ -343,56 +311,42 @@ impl Approvals {
         }
     }
 
-    /// Makes a step durable, in the ledger and then in the store.
-    async fn write_down<const N: usize>(
+    /// Makes a change durable, in the ledger and then in the store; then it takes effect.
+    async fn put_down(
         &self,
-        row: &ApprovalRow,
-        step: Step<N>,
-        intent: Option<Intent>,
-    ) -> Result<(), Reason> {
-        let recorded = self.record(row, subject(row), step, intent).await;
-        recorded.map_err(|_recorded| ledger_down())?;
-        self.directory.store.put_approval(row).await.map_err(|error| {
-            tracing::error!(approval = %row.id, error = %Causes(&error), "approval not kept");
-            store_down()
-        })
-    }
-
-    async fn record<const N: usize>(
-        &self,
-        row: &ApprovalRow,
+        row: ApprovalRow,
         subject: Subject,
-        step: Step<N>,
-        intent: Option<Intent>,
-    ) -> Result<(), crate::LedgerDown> {
-        metrics::counter!("provost_approval_steps_total", "step" => step.name).increment(1);
-        let told = step.told.into_iter().map(|(name, text)| (name.to_owned(), text));
-        let record = Record::Approval(Approval {
-            approval: row.id,
-            step: step.name.to_owned(),
-            by: step.by,
-            detail: told.collect::<BTreeMap<_, _>>(),
-            intent,
-        });
-        let recorded = self.recorder.record(subject, record).await;
-        if let Err(error) = &recorded {
-            tracing::error!(approval = %row.id, error = %Causes(error), "approval not recorded");
-        }
-        recorded.map(|_position| ())
-    }
-
-    /// Writes a changed row to the store, then to memory, where it takes effect.
-    async fn keep(&self, row: ApprovalRow) -> Result<(), StoreError> {
+        step: Step,
+    ) -> Result<(), NotChanged> {
+        self.record(row.id, subject, step).await?;
         if let Err(error) = self.directory.store.put_approval(&row).await {
             tracing::error!(approval = %row.id, error = %Causes(&error), "approval not kept");
-            return Err(error);
+            return Err(error.into());
         }
         if row.closed_at.is_some() {
             self.forget_arguments(&row).await;
         }
-        self.book.lock().change(row);
+        self.book.lock().set(row);
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
+    }
+
+    async fn record(
+        &self,
+        approval: ApprovalId,
+        subject: Subject,
+        step: Step,
+    ) -> Result<(), LedgerDown> {
+        let Step { name, by, told, intent } = step;
+        metrics::counter!("provost_approval_steps_total", "step" => name).increment(1);
+        let told = told.into_iter().map(|(name, text)| (name.to_owned(), text));
+        let (step, detail) = (name.to_owned(), told.collect::<BTreeMap<_, _>>());
+        let record = Record::Approval(Approval { approval, step, by, detail, intent });
+        let recorded = self.recorder.record(subject, record).await;
+        if let Err(error) = &recorded {
+            tracing::error!(%approval, error = %Causes(error), "approval not recorded");
+        }
+        recorded.map(|_position| ())
     }
 
     /// What nobody has to judge any more is deleted, unless the project keeps its bodies.
@@ -408,14 +362,26 @@ impl Approvals {
 }
 
 /// A step as it is recorded.
-struct Step<const N: usize> {
+struct Step {
     name: &'static str,
     by: String,
-    told: [(&'static str, String); N],
+    told: Vec<(&'static str, String)>,
+    intent: Option<Intent>,
 }
 
-/// Decides again with the gates lifted that people approved.
-fn lift(policies: &Policies, query: &Query<'_>, row: &ApprovalRow, held: Decision) -> Ruling {
+impl Step {
+    fn new(name: &'static str, by: String, told: Vec<(&'static str, String)>) -> Self {
+        Self { name, by, told, intent: None }
+    }
+}
+
+/// Decides again with the gates lifted that people approved; the approval that allows it.
+fn lift(
+    policies: &Policies,
+    query: &Query<'_>,
+    row: &ApprovalRow,
+    held: Decision,
+) -> (Decision, Option<ApprovalId>) {
     let lifted: Vec<Lifted> = row
         .gates
         .iter()
@@ -425,42 +391,43 @@ fn lift(policies: &Policies, query: &Query<'_>, row: &ApprovalRow, held: Decisio
     match decision.verdict {
         Verdict::Allow => {
             let reason = format!("{}; {} ({})", decision.reason, row.note, row.id);
-            Ruling { decision: Decision { reason, ..decision }, by: Some(row.id) }
+            (Decision { reason, ..decision }, Some(row.id))
         }
-        Verdict::Deny => Ruling { decision, by: None },
-        // Another gate, or the same in other words: that is another question.
-        Verdict::Hold => Ruling { decision: held, by: None },
+        Verdict::Deny => (decision, None),
+        // Cannot be: the approval covers every gate that holds it.
+        Verdict::Hold => (Decision { verdict: Verdict::Deny, ..held }, None),
     }
 }
 
-/// Whether an approval is about what is asked.
-fn fits(row: &ApprovalRow, question: &Question<'_>, keeping: &Keeping) -> bool {
-    if row.project != question.caller.project {
+/// Whether an approval is about an action with this binding.
+fn fits(
+    row: &ApprovalRow,
+    (caller, keys): (&Caller, &ProjectKeys),
+    (action, binding): (&Action, Digest),
+) -> bool {
+    if row.project != caller.project {
         return false;
     }
     match &row.reach {
-        Reach::Once => row.binding == question.binding,
-        Reach::Session => {
-            row.binding == question.binding && row.session == question.caller.session
-        }
+        Reach::Once => row.binding == binding,
+        Reach::Session => row.binding == binding && row.session == caller.session,
         Reach::Pattern { arguments, rest } => {
-            let action = question.action;
             let is_same_action = row.plane == action.plane.as_str()
                 && row.verb == action.verb
                 && row.resource_kind == action.resource.kind
                 && row.resource_id == action.resource.id;
             is_same_action
-                && pattern::fits(&action.arguments, arguments)
-                    .is_some_and(|left| keyed(keeping, &[&left]) == *rest)
+                && pattern::check(&action.arguments, arguments)
+                    .is_ok_and(|left| keyed(keys, &[&left]) == *rest)
         }
     }
 }
 
 /// What an approval is bound to: keyed, so that nobody learns arguments by guessing.
-fn binding(caller: &Caller, action: &Action, keeping: &Keeping) -> Digest {
+fn binding((caller, keys): (&Caller, &ProjectKeys), action: &Action) -> Digest {
     let arguments = pattern::canonical(&action.arguments);
     keyed(
-        keeping,
+        keys,
         &[
             caller.agent.as_str().as_bytes(),
             action.plane.as_str().as_bytes(),
@@ -473,13 +440,13 @@ fn binding(caller: &Caller, action: &Action, keeping: &Keeping) -> Digest {
 }
 
 /// The project's keyed digest of texts, each with its length before it.
-fn keyed(keeping: &Keeping, parts: &[&[u8]]) -> Digest {
-    let mut mac = keeping.mac();
+fn keyed(keys: &ProjectKeys, parts: &[&[u8]]) -> Digest {
+    let mut mac = mac(keys);
     for part in parts {
         mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         mac.update(part);
     }
-    Digest(mac.finalize().into_bytes().into())
+    finish(mac)
 }
 
 fn row_of(gate: &Gate) -> GateRow {
@@ -516,22 +483,4 @@ const fn reach_word(reach: &Reach) -> &'static str {
         Reach::Session => "session",
         Reach::Pattern { .. } => "pattern",
     }
-}
-
-fn ledger_down() -> Reason {
-    Reason::new(RefusalCode::Unavailable, LEDGER_DOWN)
-}
-
-fn store_down() -> Reason {
-    Reason::new(RefusalCode::Unavailable, STORE_DOWN)
-}
-
-/// What the agent is told of an action that waits.
-pub(crate) fn held(row: ApprovalId, decision: &Decision) -> Reason {
-    let sentence = format!(
-        "{}; approval {row} waits for them (`provost approvals show {row}`). Do not try another \
-         way. Ask for the very same again once it is given",
-        decision.reason
-    );
-    Reason::new(RefusalCode::Held, sentence)
 }

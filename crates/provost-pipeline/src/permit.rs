@@ -1,6 +1,6 @@
 //! The proof that one action was admitted; the only key to an upstream.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -90,23 +90,18 @@ impl Keeping {
         Some(finish(mac))
     }
 
-    /// Keys alone: nothing is kept.
-    pub(crate) fn of_keys(keys: Arc<ProjectKeys>) -> Self {
-        Self { keys, mode: BodyMode::None, bodies: None }
-    }
-
     fn keyed(&self) -> Option<Hmac<Sha256>> {
-        (self.mode != BodyMode::None).then(|| self.mac())
-    }
-
-    /// A keyed digest to be, whatever is kept.
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 §2)")]
-    pub(crate) fn mac(&self) -> Hmac<Sha256> {
-        Hmac::new_from_slice(self.keys.digest_key()).expect("keys of every length do")
+        (self.mode != BodyMode::None).then(|| mac(&self.keys))
     }
 }
 
-fn finish(mac: Hmac<Sha256>) -> Digest {
+/// A digest to be, under the project's key.
+#[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 §2)")]
+pub(crate) fn mac(keys: &ProjectKeys) -> Hmac<Sha256> {
+    Hmac::new_from_slice(keys.digest_key()).expect("keys of every length do")
+}
+
+pub(crate) fn finish(mac: Hmac<Sha256>) -> Digest {
     Digest(mac.finalize().into_bytes().into())
 }
 
@@ -194,8 +189,9 @@ impl Permit {
     /// Decides a tool call that the answer asks for, and records the decision: the call may
     /// reach the client only if this succeeds.
     ///
-    /// A call that is held waits for people for as long as the client does, but no longer than
-    /// `[approvals]` says: then it is refused, and the same call finds their answer later.
+    /// A call that is held waits for people: for `patience`, but no longer than `[approvals]`
+    /// says or until the client is `gone`. Then it is refused, and the same call finds their
+    /// answer later. Nothing but that wait may be cut: do not drop this before it is done.
     ///
     /// # Errors
     ///
@@ -204,9 +200,11 @@ impl Permit {
         &self,
         mut call: Action,
         patience: Duration,
+        gone: impl Future<Output = ()> + Send,
     ) -> Result<AdmittedCall, Refusal> {
         call.correlation.asked_in = Some(self.action);
-        self.held.tool_calls.decide(self.place(), &call, patience).await
+        let mut gone = pin!(gone);
+        self.held.tool_calls.decide(self.place(), &call, (patience, gone.as_mut())).await
     }
 
     /// Decides what an upstream asks of the client, and records the decision: the client may

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use crate::{
     Approvals, Caller, Directory, Gateway, Limits, Malformed, Permit, PolicyDirectory,
     Presented, Purpose, Refusal, RefusalCode, Reply,
-    approvals::{self, Ruling, Ticket, Waiting},
+    approvals::{Ruling, Ticket, Waiting},
     directory::InFlight,
     flood::Flood,
     permit::{Held, Keeping},
@@ -54,7 +54,7 @@ struct Known {
 /// How far one go through the steps came.
 enum Step {
     Admitted(Box<Permit>),
-    /// The approval it rested on was spent by another.
+    /// What people said changed meanwhile: another spent it, or somebody answered.
     Again,
     Held(Box<HeldBack>),
 }
@@ -176,17 +176,20 @@ impl Pipeline {
         let in_flight = InFlight::enter(&caller.live, &self.recorder.clock);
         let action = gateway.classify(ask)?;
         let keeping = self.keeping(&caller)?;
-        let Ruling { decision, by } = self.approvals.rule((&caller, &keeping), &action, None);
+        let known_by = (&caller, keeping.keys.as_ref());
+        let Ruling { decision, by, question, .. } =
+            self.approvals.rule(known_by, &action, None);
         let intent = intent(&caller, &action, &keeping, decision);
         known.intent = Some(intent.clone());
-        match intent.decision.verdict {
-            Verdict::Allow => {}
-            Verdict::Deny => {
+        match (intent.decision.verdict, question) {
+            (Verdict::Allow, _) => {}
+            (Verdict::Deny, _) | (Verdict::Hold, None) => {
                 return Err(Reason::new(RefusalCode::Denied, intent.decision.reason));
             }
-            Verdict::Hold => {
-                let asked = ((&caller, &keeping), (id, &action));
-                let ticket = self.approvals.hold(asked.0, asked.1, &intent).await?;
+            (Verdict::Hold, Some(question)) => {
+                let asked = (&question, &intent);
+                let ticket = self.approvals.hold(known_by, (id, &action), asked).await?;
+                let Some(ticket) = ticket else { return Ok(Step::Again) };
                 let decision = intent.decision;
                 let held = HeldBack { ticket, decision, path, _in_flight: in_flight };
                 return Ok(Step::Held(Box::new(held)));
@@ -291,16 +294,17 @@ async fn wait<G: Gateway>(
 ) -> Result<(), Reason> {
     let id = held.ticket.id;
     let HeldBack { ticket, decision, path, _in_flight } = held;
-    let mut settled = pin!(waiting.settled(ticket, (&path, &decision)));
-    let left = || approvals::held(id, &decision);
+    let gone = reply.leaving();
+    let mut settled = pin!(waiting.settled(ticket, (&path, &decision), gone));
     loop {
         for frame in gateway.keep_waiting(ask, id) {
-            reply.send(frame).await.map_err(|_client_gone| left())?;
+            if reply.send(frame).await.is_err() {
+                break; // That nobody takes it ends the wait below.
+            }
         }
         tokio::select! {
             biased;
             settled = &mut settled => return settled,
-            () = reply.gone() => return Err(left()),
             () = tokio::time::sleep(KEEP_WAITING_EVERY) => {}
         }
     }

@@ -1,5 +1,7 @@
 //! The way back to the client.
 
+use std::future::Future;
+
 use tokio::sync::mpsc;
 
 /// The client stopped listening.
@@ -36,5 +38,12 @@ impl<F: Send> Reply<F> {
     /// Resolves when nobody listens any more: watch it while waiting for the upstream.
     pub async fn gone(&self) {
         self.frames.closed().await;
+    }
+
+    /// The same, to be watched while something is sent. The reply does not end before this is
+    /// dropped.
+    pub fn leaving(&self) -> impl Future<Output = ()> + Send + use<F> {
+        let frames = self.frames.clone();
+        async move { frames.closed().await }
     }
 }

@@ -13,6 +13,8 @@ mod book;
 
 use std::{
     collections::BTreeMap,
+    future::Future,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -84,12 +86,13 @@ impl ToolCalls {
 
     /// Decides one call and records the decision; the call may be made if this succeeds.
     ///
-    /// `call.correlation.tool_use` names it. One that is held waits at most `patience`.
+    /// `call.correlation.tool_use` names it. One that is held waits at most `patience`, and not
+    /// for a client that is gone.
     pub(crate) async fn decide(
         &self,
         place: Place<'_>,
         call: &Action,
-        patience: Duration,
+        patience: (Duration, Pin<&mut (impl Future<Output = ()> + Send)>),
     ) -> Result<AdmittedCall, Refusal> {
         let Place { caller, plane, .. } = place;
         let arguments = canonical(&call.arguments);
@@ -108,19 +111,12 @@ impl ToolCalls {
         }
         let (admitted, intent) = self.rule(place, (action, call), &sight, patience).await;
         match admitted {
-            Ok(approval) => {
+            Ok(admitted) => {
                 count("allowed", &sight);
                 if !matches!(sight, Sight::Again { .. }) {
                     self.keep(place, action, (call, arguments));
                 }
-                let current = self.policies.current();
-                let (policies, decision) = (&current.policies, &intent.decision);
-                Ok(AdmittedCall {
-                    action,
-                    approval,
-                    asks_user: policies.asks_user(decision),
-                    sets: policies.sets(decision),
-                })
+                Ok(admitted)
             }
             Err(reason) => {
                 count(reason.code.as_str(), &sight);
@@ -136,30 +132,39 @@ impl ToolCalls {
         place: Place<'_>,
         (action, call): (ActionId, &Action),
         sight: &Sight,
-        patience: Duration,
-    ) -> (Result<Option<ApprovalId>, Reason>, Intent) {
-        let known = (place.caller, place.keeping);
+        (patience, mut gone): (Duration, Pin<&mut (impl Future<Output = ()> + Send)>),
+    ) -> (Result<AdmittedCall, Reason>, Intent) {
+        let known = (place.caller, place.keeping.keys.as_ref());
         let waiting = Waiting::new(patience.min(self.approvals.wait_max()));
         let before = matches!(sight, Sight::Again { .. }).then_some(action);
         loop {
-            let Ruling { decision, by } = self.approvals.rule(known, call, before);
-            let is_held = decision.verdict == Verdict::Hold;
+            let Ruling { decision, by, question, loaded } =
+                self.approvals.rule(known, call, before);
+            let question = question.filter(|_| decision.verdict == Verdict::Hold);
             let intent = intent(place.caller, call, place.keeping, decision);
-            if !is_held {
+            let Some(question) = question else {
                 match self.spend(place, action, by).await {
                     Ok(true) => {}
                     Ok(false) => continue,
                     Err(reason) => return (Err(reason), intent),
                 }
                 let admitted = self.admit(place, action, (sight, &intent)).await;
-                return (admitted.map(|()| by), intent);
-            }
+                let asks_user = loaded.policies.asks_user(&intent.decision);
+                let sets = loaded.policies.sets(&intent.decision);
+                let call = AdmittedCall { action, approval: by, asks_user, sets };
+                return (admitted.map(|()| call), intent);
+            };
             if let Err(reason) = self.directory.enter(place.caller) {
                 return (Err(reason), intent);
             }
-            let ticket = self.approvals.hold(known, (action, call), &intent).await;
-            let settled = match ticket {
-                Ok(ticket) => waiting.settled(ticket, (place.path, &intent.decision)).await,
+            let asked = (&question, &intent);
+            let settled = match self.approvals.hold(known, (action, call), asked).await {
+                Ok(Some(ticket)) => {
+                    let of = (place.path, &intent.decision);
+                    waiting.settled(ticket, of, gone.as_mut()).await
+                }
+                // Somebody answered meanwhile.
+                Ok(None) => Ok(()),
                 Err(reason) => Err(reason),
             };
             if let Err(reason) = settled {

@@ -244,7 +244,8 @@ impl<'a> Passing<'a> {
         call: &Call,
         mut stopped: Pin<&mut impl Future<Output = Stop>>,
     ) -> Result<Result<(), Refusal>, Cut> {
-        let mut decided = pin!(self.asked.permit.tool_call(call.action(), Duration::MAX));
+        let (permit, gone) = (self.asked.permit, self.reply.leaving());
+        let mut decided = pin!(permit.tool_call(call.action(), Duration::MAX, gone));
         loop {
             tokio::select! {
                 biased;
@@ -253,11 +254,13 @@ impl<'a> Passing<'a> {
                     self.is_held |= decided.as_ref().is_err_and(is_held);
                     return Ok(decided);
                 }
-                () = self.reply.gone() => return Err(Cut::ClientLeft),
                 () = tokio::time::sleep(PING_EVERY) => {}
             }
-            if self.begun {
-                self.send(Bytes::from_static(PING), stopped.as_mut()).await?;
+            if self.begun
+                && self.send(Bytes::from_static(PING), stopped.as_mut()).await.is_err()
+            {
+                // What ended the client's part ends the wait: it is decided to its end.
+                return Ok(decided.await.map(|_action| ()));
             }
         }
     }

@@ -6,8 +6,8 @@ use provost_decide::Who;
 use provost_store::{AnswerRow, ApprovalFilter, ApprovalRow, ApprovalState, BodyPart, Reach};
 use provost_types::{ApprovalId, PolicyId, Role, SessionId, Timestamp};
 
-use super::{Approvals, PatternError, Step, keyed, pattern, reach_word, subject};
-use crate::{By, DirectoryError, LedgerDown, permit::Keeping};
+use super::{Approvals, NotChanged, PatternError, Step, keyed, pattern, reach_word, subject};
+use crate::{By, DirectoryError, LedgerDown};
 
 /// Longest comment. Unit: bytes.
 const COMMENT_LEN_MAX: usize = 500;
@@ -130,6 +130,15 @@ pub enum AnswerError {
     Directory(#[from] DirectoryError),
 }
 
+impl From<NotChanged> for AnswerError {
+    fn from(error: NotChanged) -> Self {
+        match error {
+            NotChanged::Ledger(down) => Self::Ledger(down),
+            NotChanged::Store(error) => Self::Directory(error.into()),
+        }
+    }
+}
+
 impl Approvals {
     /// Takes one person's answer. What they said is durable before it takes effect.
     ///
@@ -146,7 +155,8 @@ impl Approvals {
         let now = self.recorder.clock.wall();
         let row = self.waiting_row(id, now).await?;
         let gates = self.gates_for(who, &row).await?;
-        check_comment(&answer)?;
+        let (Answer::Yes { comment, .. } | Answer::No { comment }) = &answer;
+        check_comment(comment)?;
         let by = who.by().to_string();
         let (row, step) = match answer {
             Answer::No { comment } => deny(row, (by, gates), comment, now),
@@ -159,8 +169,7 @@ impl Approvals {
                 agree(row, said, (reach, until))
             }
         };
-        self.record(&row, subject(&row), step, None).await?;
-        self.keep(row.clone()).await.map_err(DirectoryError::from)?;
+        self.put_down(row.clone(), subject(&row), step).await?;
         tracing::info!(approval = %row.id, state = %row.state, "an approval was answered");
         Ok(row)
     }
@@ -187,16 +196,13 @@ impl Approvals {
         if !is_admin {
             self.gates_for(who, &row).await?;
         }
-        let answer = Answer::No { comment };
-        check_comment(&answer)?;
-        let Answer::No { comment } = answer else { return Err(AnswerError::NoSuch(id)) };
+        check_comment(&comment)?;
         let by = who.by().to_string();
         let note = sentence("revoked", &by, &comment);
         let state = ApprovalState::Revoked;
         let row = ApprovalRow { state, note, closed_at: Some(now), ..row };
-        let step = Step { name: "revoked", by, told: [("comment", comment)] };
-        self.record(&row, subject(&row), step, None).await?;
-        self.keep(row.clone()).await.map_err(DirectoryError::from)?;
+        let step = Step::new("revoked", by, vec![("comment", comment)]);
+        self.put_down(row.clone(), subject(&row), step).await?;
         Ok(row)
     }
 
@@ -237,8 +243,8 @@ impl Approvals {
         by: &By,
         row: &ApprovalRow,
     ) -> Result<Option<Vec<u8>>, AnswerError> {
-        let step = Step { name: "shown", by: by.to_string(), told: [] };
-        self.record(row, subject(row), step, None).await?;
+        let step = Step::new("shown", by.to_string(), Vec::new());
+        self.record(row.id, subject(row), step).await?;
         self.read_arguments(row).await
     }
 
@@ -290,7 +296,7 @@ impl Approvals {
         row: &ApprovalRow,
     ) -> Result<Vec<PolicyId>, AnswerError> {
         let opener = self.opener(row.session).await?;
-        let current = self.policies.current();
+        let current = self.directory.policies.current();
         let approvers = current.policies.approvers();
         let (mut gates, mut is_own) = (Vec::new(), false);
         for gate in &row.gates {
@@ -351,15 +357,14 @@ impl Approvals {
                 let left = pattern::check(&arguments, &globs)?;
                 let keys = self.directory.project_keys(&row.project);
                 let keys = keys.ok_or(AnswerError::Unreadable(row.id))?;
-                let rest = keyed(&Keeping::of_keys(keys), &[&left]);
+                let rest = keyed(&keys, &[&left]);
                 Ok((Reach::Pattern { arguments: globs, rest }, now.plus(lasts)))
             }
         }
     }
 }
 
-fn check_comment(answer: &Answer) -> Result<(), AnswerError> {
-    let (Answer::Yes { comment, .. } | Answer::No { comment }) = answer;
+fn check_comment(comment: &str) -> Result<(), AnswerError> {
     if comment.len() > COMMENT_LEN_MAX || comment.contains(char::is_control) {
         let problem = "use at most 500 bytes without control characters".to_owned();
         return Err(AnswerError::Invalid { field: "comment", problem });
@@ -373,15 +378,11 @@ fn deny(
     (by, gates): (String, Vec<PolicyId>),
     comment: String,
     now: Timestamp,
-) -> (ApprovalRow, Step<2>) {
+) -> (ApprovalRow, Step) {
     let mut row = row;
     row.note = sentence("denied", &by, &comment);
     row.state = ApprovalState::Denied;
-    let step = Step {
-        name: "denied",
-        by: by.clone(),
-        told: [("comment", comment.clone()), ("reach", String::new())],
-    };
+    let step = Step::new("denied", by.clone(), vec![("comment", comment.clone())]);
     row.answers.push(AnswerRow { by, at: now, yes: false, gates, comment });
     (row, step)
 }
@@ -391,7 +392,7 @@ fn agree(
     row: ApprovalRow,
     said: AnswerRow,
     (reach, until): (Reach, Timestamp),
-) -> (ApprovalRow, Step<2>) {
+) -> (ApprovalRow, Step) {
     let mut row = row;
     // Where they differ in how far, the least counts.
     row.reach = if row.answers.is_empty() || row.reach == reach { reach } else { Reach::Once };
@@ -408,8 +409,8 @@ fn agree(
         row.note = sentence("approved", &by, &comment);
         row.expires_at = until;
     }
-    let told = [("comment", comment), ("reach", reach_word(&row.reach).to_owned())];
-    (row, Step { name, by, told })
+    let told = vec![("comment", comment), ("reach", reach_word(&row.reach).to_owned())];
+    (row, Step::new(name, by, told))
 }
 
 /// `denied by human/ada: not on a Friday`

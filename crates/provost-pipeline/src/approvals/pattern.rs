@@ -62,11 +62,6 @@ pub(super) fn check(
     Ok(canonical_json(Value::Object(rest)))
 }
 
-/// The canonical rest of arguments that fit the globs.
-pub(super) fn fits(arguments: &[u8], globs: &BTreeMap<String, String>) -> Option<Vec<u8>> {
-    check(arguments, globs).ok()
-}
-
 /// Whether `text` fits `glob`, in which `*` is a piece of one word: letters of any script,
 /// digits and `._/@:+-=,`. So no `*` covers a space, a quote, or anything a shell reads.
 fn matches(glob: &str, text: &str) -> bool {

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::world::{World, agent};
 
-/// Models whose name begins with `held` are behind a gate; `two` behind one for two people.
+/// Models whose name begins with `held` are behind a gate; `held-two` behind one for two people
+/// as well, `held-brief` behind one that asks for a minute.
 const POLICIES: &str = r#"
 @id("allow")
 permit (principal, action == Llm::Action::"message", resource)
@@ -22,6 +23,9 @@ when { resource.name like "held*" } unless { context.approved };
 @id("two") @approvers("pair") @quorum("2")
 forbid (principal, action == Llm::Action::"message", resource)
 when { resource.name == "held-two" } unless { context.approved };
+@id("brief") @approvers("approvers") @expires("1m")
+forbid (principal, action == Llm::Action::"message", resource)
+when { resource.name == "held-brief" } unless { context.approved };
 "#;
 
 const APPROVERS: &str = r#"
@@ -84,11 +88,15 @@ impl World {
     }
 }
 
-/// Asks for `held hi` on a task of its own, and waits for people.
+/// Asks for `words` on a task of its own, and waits for people.
 #[expect(clippy::disallowed_methods, reason = "a client, which nothing waits for")]
-fn patient(world: &Arc<World>, session: &OpenedSession) -> JoinHandle<Vec<String>> {
+fn patient(
+    world: &Arc<World>,
+    session: &OpenedSession,
+    words: &'static str,
+) -> JoinHandle<Vec<String>> {
     let (world, credential) = (Arc::clone(world), session.credential.clone());
-    tokio::task::spawn(async move { world.ask_with(SOON, &credential, "held hi").await })
+    tokio::task::spawn(async move { world.ask_with(SOON, &credential, words).await })
 }
 
 async fn soon<T, F: Future<Output = Option<T>>>(look: impl Fn() -> F) -> T {
@@ -113,7 +121,7 @@ async fn an_approved_action_goes_on_where_it_waited() {
     let dir = tempdir().unwrap();
     let world = Arc::new(world(&dir).await);
     let session = world.session().await;
-    let asking = patient(&world, &session);
+    let asking = patient(&world, &session, "held hi");
     let row = world.waiting().await;
     assert_eq!((row.resource_id.as_str(), row.agent.clone()), ("held", agent()));
     let arguments = world.pipeline.approvals().arguments(&ada().by(), &row).await.unwrap();
@@ -193,7 +201,8 @@ async fn of_two_that_wait_for_the_same_one_goes_ahead() {
     let dir = tempdir().unwrap();
     let world = Arc::new(world(&dir).await);
     let session = world.session().await;
-    let (one, two) = (patient(&world, &session), patient(&world, &session));
+    let (one, two) =
+        (patient(&world, &session, "held hi"), patient(&world, &session, "held hi"));
     let first = world.waiting().await;
     world.answer(&ada(), first.id, yes()).await;
     let second = world.waiting().await;
@@ -261,7 +270,7 @@ async fn a_kill_cancels_what_waits_and_what_was_approved() {
     world.told_at_once(&session, "held approved").await;
     let id = world.waiting().await.id;
     world.answer(&ada(), id, yes()).await;
-    let asking = patient(&world, &session);
+    let asking = patient(&world, &session, "held hi");
     world.waiting().await;
     let (directory, scope) = (world.pipeline.directory(), Scope::Agent(agent()));
     let why = || "drill".to_owned();
@@ -312,6 +321,35 @@ async fn a_gate_that_changed_is_another_question() {
     world.pipeline.reload_policies().await.unwrap();
     let told = world.told_at_once(&session, "held hi").await;
     assert!(asks_for_approval(&told) && !told.contains(&id.to_string()), "{told}");
+}
+
+#[tokio::test]
+async fn a_gate_that_changed_while_people_are_asked_is_asked_about_once() {
+    let dir = tempdir().unwrap();
+    let world = world(&dir).await;
+    let session = world.session().await;
+    world.told_at_once(&session, "held hi").await;
+    let stricter = POLICIES.replace("ask first", "ask first, really");
+    std::fs::write(world.policies.join("own.cedar"), stricter).unwrap();
+    world.pipeline.reload_policies().await.unwrap();
+    for _ in 0..3 {
+        world.told_at_once(&session, "held hi").await;
+    }
+    assert_eq!(world.rows(ApprovalState::Waiting).await.len(), 2, "the old question, the new");
+}
+
+#[tokio::test]
+async fn who_waits_while_the_time_to_answer_ends_is_denied() {
+    let dir = tempdir().unwrap();
+    let world = Arc::new(world(&dir).await);
+    let session = world.session().await;
+    let asking = patient(&world, &session, "held-brief");
+    let id = world.waiting().await.id;
+    world.clock.advance(Duration::from_mins(1));
+    let told = asking.await.unwrap().concat();
+    let want = format!("denied: nobody answered approval {id} in time, so it is denied");
+    assert!(told.ends_with(&want), "{told}");
+    assert!(world.rows(ApprovalState::Waiting).await.is_empty(), "nobody is asked again");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! One tool call, seen on several planes: joined, or an alert where it does not fit.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use bytes::Bytes;
 use provost_ledger::{Event, Record};
@@ -63,10 +63,12 @@ impl Gateway for Client {
             let mut parts = told.split(':');
             let [what, id, rest] = [(); 3].map(|()| parts.next().unwrap_or_default());
             let said = match what {
-                "call" => match permit.tool_call(bash(id, rest), Duration::ZERO).await {
-                    Ok(_) => "allowed".to_owned(),
-                    Err(refusal) => refusal.code.as_str().to_owned(),
-                },
+                "call" => {
+                    match permit.tool_call(bash(id, rest), Duration::ZERO, pending()).await {
+                        Ok(_) => "allowed".to_owned(),
+                        Err(refusal) => refusal.code.as_str().to_owned(),
+                    }
+                }
                 "result" => {
                     permit.tool_result(id, rest != "ok", rest.as_bytes()).await;
                     "noted".to_owned()
