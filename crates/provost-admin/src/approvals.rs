@@ -8,10 +8,10 @@ use provost_api::{
     ApprovalPage, ApprovalQuery, ApprovalStanding, ApprovalStateQuery, ApprovalVerdict,
     RevokeApproval,
 };
-use provost_decide::Gate;
+use provost_decide::Policies;
 use provost_pipeline::{Answer, AnswerError, Extent};
 use provost_store::{AnswerRow, ApprovalFilter, ApprovalRow, ApprovalState, GateRow};
-use provost_types::{ApprovalId, Decision, Role, SessionId, Verdict};
+use provost_types::{ApprovalId, Role, SessionId};
 
 use crate::{
     App, convert,
@@ -72,10 +72,10 @@ pub(crate) async fn show(
     } else {
         ("hidden", None)
     };
-    let current = gates_now(&app, &row);
+    let current = app.pipeline.policies().current();
     Ok(Json(ApprovalCard {
         approval: convert::approval(&row),
-        gates: row.gates.iter().map(|gate| self::gate(gate, &row, &current)).collect(),
+        gates: row.gates.iter().map(|gate| self::gate(gate, &row, &current.policies)).collect(),
         answers: row.answers.iter().map(said).collect(),
         may_answer,
         arguments,
@@ -202,27 +202,16 @@ fn readable(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| error.as_bytes().escape_ascii().to_string())
 }
 
-/// The gates of an approval as they are in force now.
-fn gates_now(app: &App, row: &ApprovalRow) -> Vec<Gate> {
-    let current = app.pipeline.policies().current();
-    current.policies.gates(&Decision {
-        verdict: Verdict::Hold,
-        policies: row.gates.iter().map(|gate| gate.policy.clone()).collect(),
-        version: current.policies.version(),
-        reason: String::new(),
-    })
-}
-
-fn gate(asked: &GateRow, row: &ApprovalRow, current: &[Gate]) -> ApprovalGate {
+fn gate(asked: &GateRow, row: &ApprovalRow, current: &Policies) -> ApprovalGate {
     let agreed = row.answers.iter().filter(|one| one.yes && one.gates.contains(&asked.policy));
-    let same = current.iter().find(|one| one.policy == asked.policy && one.text == asked.text);
+    let same = current.gate(&asked.policy).filter(|gate| gate.text == asked.text);
     ApprovalGate {
         policy: asked.policy.to_string(),
-        reason: same.and_then(|gate| gate.reason.clone()),
+        changed: same.is_none(),
+        reason: same.and_then(|gate| gate.reason),
         groups: asked.groups.clone(),
         quorum: asked.quorum,
         agreed: u32::try_from(agreed.count()).unwrap_or(u32::MAX),
-        changed: same.is_none(),
     }
 }
 

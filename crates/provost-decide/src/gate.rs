@@ -65,10 +65,12 @@ impl Policies {
         if decision.verdict != Verdict::Hold || decision.version != self.version() {
             return Vec::new();
         }
-        let rules = self.rules.iter().filter(|rule| decision.policies.contains(&rule.id));
-        let mut gates: Vec<_> = rules.filter_map(gate).collect();
-        gates.sort_by(|a, b| a.policy.cmp(&b.policy));
-        gates
+        decision.policies.iter().filter_map(|id| self.gate(id)).collect()
+    }
+
+    /// The policy of that id, if it is a gate.
+    pub fn gate(&self, policy: &PolicyId) -> Option<Gate> {
+        self.named(policy).and_then(gate)
     }
 }
 

@@ -3,7 +3,6 @@
 //! A client that leaves one out is not stopped by it, so none is a gate: they are for what a
 //! well-behaved client can do better.
 
-use cedar_policy::PolicyId as CedarId;
 use provost_types::{Decision, Value, Verdict};
 
 use crate::Policies;
@@ -42,8 +41,7 @@ impl Policies {
 
     fn allowing(&self, decision: &Decision) -> impl Iterator<Item = &Rule> {
         let is_allowed = decision.verdict == Verdict::Allow;
-        let ids = decision.policies.iter().filter(move |_| is_allowed);
-        ids.filter_map(|id| self.rule(&CedarId::new(&id.0)))
+        decision.policies.iter().filter(move |_| is_allowed).filter_map(|id| self.named(id))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use cedar_policy::{Authorizer, PolicyId as CedarId, PolicySet};
-use provost_types::{Digest, PolicyVersion};
+use provost_types::{Digest, PolicyId, PolicyVersion};
 use sha2::{Digest as _, Sha256};
 
 use crate::approvers::Approvers;
@@ -89,6 +89,10 @@ impl Policies {
     }
 
     /// The rule of a Cedar id.
+    pub(crate) fn named(&self, id: &PolicyId) -> Option<&Rule> {
+        self.rule(&CedarId::new(&id.0))
+    }
+
     pub(crate) fn rule(&self, id: &CedarId) -> Option<&Rule> {
         self.numbers.get(id).and_then(|number| self.rules.get(*number))
     }
