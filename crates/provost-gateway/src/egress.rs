@@ -103,12 +103,13 @@ pub enum EgressSetupError {
 
 type Resolver = MapErr<GaiResolver, fn(std::io::Error) -> Unresolved>;
 type Connector = Timed<HttpsConnector<HttpConnector<Resolver>>>;
+type Connections = Client<Connector, Full<Bytes>>;
 
 /// One upstream and the connections to it. Cheap to clone; clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     base: BaseUrl,
-    client: Client<Connector, Full<Bytes>>,
+    client: Connections,
     limits: EgressLimits,
 }
 
@@ -124,14 +125,7 @@ impl Upstream {
         authorities: Option<&Path>,
         limits: EgressLimits,
     ) -> Result<Self, EgressSetupError> {
-        let connector = connector(trust(authorities)?, &limits);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits.idle_connection_timeout)
-            .pool_max_idle_per_host(limits.idle_connections_max)
-            .http1_max_buf_size(READ_BUFFER_MAX)
-            .build(connector);
-        Ok(Self { base, client, limits })
+        Ok(Self { base, client: client(authorities, &limits)?, limits })
     }
 
     /// Where it is.
@@ -171,6 +165,18 @@ impl Upstream {
             .map_err(EgressError::of_request)?;
         Ok(answer.map(|body| UpstreamBody::new(body, self.limits.body_idle_timeout)))
     }
+}
+
+fn client(
+    authorities: Option<&Path>,
+    limits: &EgressLimits,
+) -> Result<Connections, EgressSetupError> {
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(limits.idle_connection_timeout)
+        .pool_max_idle_per_host(limits.idle_connections_max)
+        .http1_max_buf_size(READ_BUFFER_MAX)
+        .build(connector(trust(authorities)?, limits)))
 }
 
 fn connector(trust: ClientConfig, limits: &EgressLimits) -> Connector {

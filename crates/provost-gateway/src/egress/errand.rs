@@ -9,15 +9,8 @@ use std::{net::IpAddr, path::Path, time::Duration};
 use bytes::Bytes;
 use http::{Request, Response, Uri, Version};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
-};
 
-use super::{
-    Connector, EgressError, EgressLimits, EgressSetupError, READ_BUFFER_MAX, UpstreamBody,
-    connector, trust,
-};
+use super::{Connections, EgressError, EgressLimits, EgressSetupError, UpstreamBody, client};
 
 /// Largest answer. Unit: bytes. Ours: metadata, key sets and tokens are a few kilobytes.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -28,7 +21,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 /// Sends requests of Provost's own. Cheap to clone; clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Errands {
-    client: Client<Connector, Full<Bytes>>,
+    client: Connections,
 }
 
 /// There is no answer. The text holds nothing of the request or the answer.
@@ -57,13 +50,7 @@ impl Errands {
     /// [`EgressSetupError`] if `authorities` cannot be used.
     pub fn new(authorities: Option<&Path>) -> Result<Self, EgressSetupError> {
         let limits = EgressLimits { idle_connections_max: 8, ..EgressLimits::default() };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(limits.idle_connection_timeout)
-            .pool_max_idle_per_host(limits.idle_connections_max)
-            .http1_max_buf_size(READ_BUFFER_MAX)
-            .build(connector(trust(authorities)?, &limits));
-        Ok(Self { client })
+        Ok(Self { client: client(authorities, &limits)? })
     }
 
     /// Sends `request` and waits for the whole answer, whatever its status.

@@ -1,6 +1,6 @@
 //! The way over the network to a server that was named.
 
-use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -13,6 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use provost_gateway::is_loopback;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -157,12 +158,6 @@ pub(crate) fn innermost(error: &io::Error) -> String {
         cause = next;
     }
     cause.to_string()
-}
-
-/// Whether a host, as written in a URL, is this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// TLS that trusts the certificates of `ca_file`, or else the public ones.
