@@ -13,7 +13,7 @@ mod tools;
 use std::fmt::Display;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, uri::PathAndQuery};
 use provost_gateway::{Form, HttpAsk, HttpFrame};
 use provost_pipeline::{Permit, Reply, Stop};
 use provost_secrets::SecretName;
@@ -71,6 +71,19 @@ pub(crate) async fn execute(
         }
     }
     outcome
+}
+
+/// A request as its upstream is to get it.
+fn to_upstream(
+    (method, target): (Method, &PathAndQuery),
+    headers: HeaderMap,
+    body: Bytes,
+) -> Request<Bytes> {
+    let mut request = Request::new(body);
+    *request.headers_mut() = headers;
+    *request.method_mut() = method;
+    *request.uri_mut() = target.clone().into();
+    request
 }
 
 /// Nothing of the server's is passed on.
@@ -222,10 +235,8 @@ impl Exchange<'_> {
                 self.send_with((upstream, target, account), (method, headers), body).await
             }
             Way::Http { upstream, target, secret, account: None } => {
-                let mut request = Request::new(body);
-                *request.headers_mut() = self.onward(&headers, secret.as_ref())?;
-                *request.method_mut() = method;
-                *request.uri_mut() = target.clone().into();
+                let headers = self.onward(&headers, secret.as_ref())?;
+                let request = to_upstream((method, target), headers, body);
                 let answered = upstream.send(self.permit, request).await;
                 let response = answered.map_err(|error| self.not_reached(&error))?;
                 self.judge(response.map(Body::Http), secret.as_ref())

@@ -1,11 +1,11 @@
 //! A server that wants OAuth, asked with the token of Provost's account there.
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, uri::PathAndQuery};
+use http::{HeaderMap, Method, Response, StatusCode, uri::PathAndQuery};
 use provost_gateway::{Upstream, UpstreamBody};
 use secrecy::SecretString;
 
-use super::{Answered, Exchange, NoAnswer, body::Body};
+use super::{Answered, Exchange, NoAnswer, body::Body, to_upstream};
 use crate::{
     oauth::{Account, AccountError, Challenge},
     wire::head,
@@ -22,7 +22,9 @@ impl Exchange<'_> {
     ) -> Result<Answered, Box<NoAnswer>> {
         let token = account.token(self.permit).await.map_err(|error| self.not_lent(&error))?;
         let ask = async |token: &SecretString| {
-            let request = self.bearing(token, (&method, &headers, target), body.clone())?;
+            let headers = head::onward(&headers, Some(token));
+            let headers = headers.ok_or_else(|| NoAnswer::broken(&"headers"))?;
+            let request = to_upstream((method.clone(), target), headers, body.clone());
             let answered = upstream.send(self.permit, request).await;
             answered.map_err(|error| self.not_reached(&error))
         };
@@ -38,20 +40,6 @@ impl Exchange<'_> {
             return Err(no_answer);
         }
         self.judge(answer.map(Body::Http), None)
-    }
-
-    fn bearing(
-        &self,
-        token: &SecretString,
-        (method, headers, target): (&Method, &HeaderMap, &PathAndQuery),
-        body: Bytes,
-    ) -> Result<Request<Bytes>, Box<NoAnswer>> {
-        let headers = head::onward(headers, Some(token));
-        let mut request = Request::new(body);
-        *request.headers_mut() = headers.ok_or_else(|| NoAnswer::broken(&"headers"))?;
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = target.clone().into();
-        Ok(request)
     }
 
     fn not_lent(&self, error: &AccountError) -> Box<NoAnswer> {
