@@ -31,7 +31,7 @@ pub(super) struct Renewing {
     /// The last that failed: of which access token, when, and whether for good.
     failed: Option<(AccessToken, Timestamp, Failure)>,
     /// One that was given and could not be kept: the refresh token that it was for is used up.
-    unkept: Option<(RefreshToken, Tokens)>,
+    unkept: Option<(RefreshToken, Grant)>,
 }
 
 /// Why there is no token to ask a server with. The text is fit for the agent.
@@ -236,16 +236,19 @@ impl Known {
             return Err(Failure::ForGood);
         };
         let kept = renewing.unkept.take().filter(|(of, _)| of.secret() == refresh.secret());
-        let tokens = match kept {
-            Some((_, tokens)) => tokens,
-            None => self.ask(grant, refresh).await?,
+        let renewed = match kept {
+            // With the end that it was given with, which is no later for having waited.
+            Some((_, renewed)) => renewed,
+            None => grant.renewed(self.ask(grant, refresh).await?, self.now()),
         };
-        let renewed = grant.renewed(tokens.clone(), self.now());
-        let kept = self.keep(text, &renewed).await;
-        if let Err(Unkept::Yet) = kept {
-            renewing.unkept = Some((refresh.clone(), tokens));
+        match self.keep(text, &renewed).await {
+            Ok(()) => Ok(renewed.token()),
+            Err(Unkept::Replaced) => Err(Failure::ForNow),
+            Err(Unkept::Yet) => {
+                renewing.unkept = Some((refresh.clone(), renewed));
+                Err(Failure::ForNow)
+            }
         }
-        kept.map(|()| renewed.token()).map_err(|_| Failure::ForNow)
     }
 
     /// Keeps a renewed grant. It is not used before it would survive a power cut, for the one
@@ -285,5 +288,95 @@ impl Known {
                 Failure::ForNow
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc, time::Duration};
+
+    use http::StatusCode;
+    use oauth2::{AccessToken, RefreshToken};
+    use provost_gateway::Errands;
+    use provost_scripted::{Play, Script, Scripted};
+    use provost_secrets::Vault;
+    use provost_store::MasterKey;
+    use provost_types::{ManualClock, Timestamp};
+    use secrecy::ExposeSecret as _;
+    use tokio_util::task::TaskTracker;
+
+    use super::{
+        super::{
+            AccountMeans, AccountSpec,
+            client::{Client, Shows},
+        },
+        Account, AccountError, Grant,
+    };
+
+    const BEGIN_US: u64 = 1_000_000_000;
+
+    fn grant(issuer: &str) -> Grant {
+        let client = Client { id: "c".to_owned(), secret: None, shows: Shows::Nothing };
+        Grant {
+            server: format!("{issuer}/mcp").parse().unwrap(),
+            resource: format!("{issuer}/mcp"),
+            issuer: issuer.to_owned(),
+            token_endpoint: format!("{issuer}/token").parse().unwrap(),
+            client,
+            access: AccessToken::new("old".to_owned()),
+            refresh: Some(RefreshToken::new("r".to_owned())),
+            expires_at: Some(BEGIN_US),
+            scopes: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_late_ends_when_it_was_to_end() {
+        let given = r#"{"access_token":"new","token_type":"bearer","expires_in":100}"#;
+        let play = move |_: &_| Play::json(StatusCode::OK, given);
+        let issuer = Scripted::start(Script::new(play)).await.unwrap();
+        let old = grant(&issuer.base_url());
+        let dir = tempfile::tempdir().unwrap();
+        let (stored, aside) = (dir.path().join("vault"), dir.path().join("aside"));
+        let master = Arc::new(MasterKey::create(&dir.path().join("master.age")).unwrap());
+        let vault = Arc::new(Vault::open(&stored, master).unwrap());
+        let name = "fake".parse().unwrap();
+        vault.keep_grant(&name, &old.text().unwrap()).unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp(BEGIN_US)));
+        let spec = AccountSpec {
+            server: "fake".parse().unwrap(),
+            url: old.server.to_string(),
+            client: None,
+            scopes: Vec::new(),
+        };
+        let means = AccountMeans {
+            errands: Errands::new(None).unwrap(),
+            vault: Arc::clone(&vault),
+            clock: Arc::clone(&clock) as Arc<_>,
+            tasks: TaskTracker::new(),
+        };
+        let known = Account::new(spec, means).unwrap().0;
+        let renew = async || {
+            let renewing = Arc::clone(&known.renewing).lock_owned().await;
+            Arc::clone(&known).renew(renewing, (old.text().unwrap(), old.clone())).await
+        };
+        // A disk that cannot be read: a folder is where the file was.
+        let file = fs::read_dir(&stored).unwrap().next().unwrap().unwrap().path();
+        fs::rename(&file, &aside).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert_eq!(renew().await.unwrap_err(), AccountError::NotNow);
+        fs::remove_dir(&file).unwrap();
+        fs::rename(&aside, &file).unwrap();
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(renew().await.unwrap().expose_secret(), "new");
+        assert_eq!(issuer.request_count("/token"), 1);
+        let want = Grant {
+            access: AccessToken::new("new".to_owned()),
+            expires_at: Some(BEGIN_US + 100_000_000),
+            ..old
+        };
+        // Only what is kept can be renewed.
+        let want = want.text().unwrap();
+        vault.renew_grant(&name, &want, &want).unwrap();
     }
 }
