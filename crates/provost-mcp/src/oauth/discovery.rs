@@ -256,7 +256,8 @@ pub async fn keys_of(errands: &Errands, issuer: &str) -> Result<String, Discover
             if metadata.issuer != issuer {
                 return Err(DiscoveryError::OtherIssuer(place));
             }
-            return Ok(metadata.jwks_uri);
+            let keys = endpoint(&metadata.jwks_uri, &url);
+            return keys.map(|_| metadata.jwks_uri).ok_or(DiscoveryError::Address);
         }
     }
     Err(DiscoveryError::NoMetadata(url))
@@ -340,9 +341,12 @@ fn request(place: &Url, body: Bytes) -> Request<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
     use oauth2::url::Url;
+    use provost_gateway::Errands;
+    use provost_scripted::{Play, Script, Scripted, Seen};
 
-    use super::{covers, endpoint};
+    use super::{covers, endpoint, keys_of};
 
     #[test]
     fn tokens_go_where_nobody_listens() {
@@ -359,6 +363,32 @@ mod tests {
         ] {
             assert_eq!(endpoint(text, &far).is_some(), far_may, "{text}");
             assert_eq!(endpoint(text, &here).is_some(), here_may, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_are_where_they_may_be_asked_for() {
+        const PLACES: [(&str, bool); 5] = [
+            ("http://127.0.0.1:8/jwks", true),
+            ("https://as.example/jwks", true),
+            ("http://as.example/jwks", false),
+            ("https://user:pw@as.example/jwks", false),
+            ("jwks", false),
+        ];
+        let issuer = |seen: &Seen| {
+            let (_, number) = seen.path.rsplit_once('/').unwrap();
+            let host = seen.headers["host"].to_str().unwrap();
+            let (keys, _) = PLACES[number.parse::<usize>().unwrap()];
+            let metadata =
+                format!(r#"{{"issuer":"http://{host}/{number}","jwks_uri":"{keys}"}}"#);
+            Play::json(StatusCode::OK, metadata)
+        };
+        let server = Scripted::start(Script::new(issuer)).await.unwrap();
+        let errands = Errands::new(None).unwrap();
+        for (number, (keys, may)) in PLACES.into_iter().enumerate() {
+            let issuer = format!("{}/{number}", server.base_url());
+            let found = keys_of(&errands, &issuer).await.ok();
+            assert_eq!(found.as_deref(), may.then_some(keys), "{keys}");
         }
     }
 
